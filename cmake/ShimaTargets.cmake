@@ -1,0 +1,47 @@
+# shima_library(NAME SOURCES a.cc ... [PUBLIC dep ...] [PRIVATE dep ...])   one module
+# shima_binary(NAME SOURCES a.cc ... [PRIVATE dep ...])                     one program in bin/
+# shima_test(NAME SOURCES a_test.cc ... [PRIVATE dep ...] [LABELS l ...] [TIMEOUT s])  a GoogleTest suite in ctest
+# Includes are written from the top of the repository: #include "common/types/ids.h".
+
+add_library(shima_options INTERFACE)
+target_compile_options(shima_options INTERFACE -Wall -Wextra -Wpedantic -Wno-missing-field-initializers
+                                               $<$<CONFIG:Release>:-O2> -g1 -march=x86-64-v2)
+target_include_directories(shima_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+target_compile_definitions(shima_options INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
+set(SHIMA_SANITIZE "" CACHE STRING "address, thread or empty")
+if(SHIMA_SANITIZE STREQUAL "address")
+  target_compile_options(shima_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(shima_options INTERFACE -fsanitize=address,undefined)
+elseif(SHIMA_SANITIZE STREQUAL "thread")
+  target_compile_options(shima_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(shima_options INTERFACE -fsanitize=thread)
+endif()
+
+find_program(SHIMA_MOLD mold)
+if(SHIMA_MOLD)
+  target_link_options(shima_options INTERFACE -fuse-ld=mold)
+endif()
+
+function(shima_library NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${NAME} STATIC ${A_SOURCES})
+  target_link_libraries(${NAME} PUBLIC shima_options ${A_PUBLIC} PRIVATE ${A_PRIVATE})
+endfunction()
+
+function(shima_binary NAME)
+  cmake_parse_arguments(A "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${NAME} ${A_SOURCES})
+  target_link_libraries(${NAME} PRIVATE shima_options ${A_PRIVATE})
+endfunction()
+
+function(shima_test NAME)
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;PRIVATE;LABELS" ${ARGN})
+  add_executable(${NAME} ${A_SOURCES})
+  target_link_libraries(${NAME} PRIVATE shima_options ${A_PRIVATE} GTest::gtest GTest::gtest_main)
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${NAME} COMMAND ${NAME})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 900)
+  endif()
+  set_tests_properties(${NAME} PROPERTIES LABELS "${A_LABELS}" TIMEOUT ${A_TIMEOUT})
+endfunction()
