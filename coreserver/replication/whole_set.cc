@@ -1,0 +1,63 @@
+// R7 and R12: a remote that is too far behind leaves the whole set, one that holds back ACKs leaves the in-sync set; both by
+// compare-and-swap on the volume's record, and they come back the same way when they have caught up.
+#include <algorithm>
+
+#include "coreserver/replication/replica_group.h"
+
+namespace shima::replication {
+
+void ReplicaGroup::propose(ServerId server, Peer& peer, bool whole, bool in_sync, std::string reason, Effects& out) {
+  peer.proposed_ms = now_ms_;
+  out.push_back(ProposeMembership{server, whole, in_sync, std::move(reason)});
+}
+
+void ReplicaGroup::watch_membership(Effects& out) {
+  if (!serving()) return;
+  for (auto& [server, peer] : peers_) {
+    const Member* m = config_.find(server);
+    if (!m || m->role != Role::kRemote) continue;
+    if (peer.proposed_ms && now_ms_ - peer.proposed_ms < options_.propose_again_after_ms) continue;
+    watch_whole(server, peer, *m, out);
+    if (config_.ack == AckMode::kAll) watch_in_sync(server, peer, *m, out);
+  }
+}
+
+void ReplicaGroup::watch_whole(ServerId server, Peer& peer, const Member& m, Effects& out) {
+  uint64_t lag = log_.bytes_between(peer.durable, committed_);
+  bool records_gone = peer.heard && peer.durable < log_.base();  // not heard yet: a whole one has all before the base
+  if (m.whole && (lag > options_.lag_budget_bytes || records_gone)) {
+    if (!peer.resyncing) peer.resync_from = Sequence();
+    propose(server, peer, false, false, records_gone ? "it lost records" : "it is past the lag budget", out);
+    return;
+  }
+  if (!m.whole && lag > options_.lag_budget_bytes) {  // fell behind again
+    peer.resync_from = Sequence();
+    if (peer.joining_whole) propose(server, peer, false, false, "it is past the lag budget", out);
+    return;
+  }
+  bool caught_up = peer.synced && !peer.resyncing && !records_gone && lag <= options_.lag_budget_bytes / 2 &&
+                   peer.durable >= peer.whole_after && peer.durable >= trimmed_;
+  if (!m.whole && caught_up) {
+    peer.joining_whole = true;  // counts from now on, so that nothing it lacks is trimmed while etcd decides
+    propose(server, peer, true, m.in_sync, "it has caught up", out);
+  }
+}
+
+void ReplicaGroup::watch_in_sync(ServerId server, Peer& peer, const Member& m, Effects& out) {
+  Sequence oldest = oldest_waiting();
+  bool holds = m.in_sync && oldest && oldest <= committed_ && peer.durable < oldest;
+  if (!holds) peer.stuck_since_ms = 0;
+  if (holds && !peer.stuck_since_ms) peer.stuck_since_ms = now_ms_;
+  if (holds && now_ms_ - peer.stuck_since_ms > options_.leave_in_sync_after_ms) {
+    peer.stuck_since_ms = 0;
+    propose(server, peer, m.whole, false, "it does not confirm records", out);
+    return;
+  }
+  // It has confirmed every ACKed record, and from now on no ACK goes out without it.
+  if (!m.in_sync && m.whole && peer.synced && peer.durable >= std::max(acknowledged_, acknowledgeable())) {
+    peer.joining_in_sync = true;
+    propose(server, peer, true, true, "it has every acknowledged record", out);
+  }
+}
+
+}  // namespace shima::replication
