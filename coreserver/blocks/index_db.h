@@ -1,0 +1,62 @@
+// IndexDb: the RocksDB under index/: its options, its column families, and whose disk it is.
+//
+// Column families: `blocks` (index entries), `groups` (checkpoints), `disk` ("format": version, "disk_id").
+// Private to coreserver/blocks: includes RocksDB.
+// Threads: any. Writes go to the write-ahead log; only write_synced() makes them (and all before) durable.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/runtime/disk.h"
+#include "common/status/status.h"
+
+namespace shima {
+
+struct IndexDbOptions {
+  uint64_t cache_bytes = 64ull << 20;
+  bool through_disk = false;  // RocksDB's files go through `disk`
+};
+
+// What kind of failure of RocksDB this is, in our codes; `what` was being done.
+Status from_rocksdb(const rocksdb::Status& status, const std::string& what);
+
+class IndexDb {
+ public:
+  // Opens or makes the index of disk `disk_id`. Another disk's, or another format version, is kCorrupt.
+  static Result<std::unique_ptr<IndexDb>> open(Disk& disk, const std::string& directory, uint64_t disk_id,
+                                               const IndexDbOptions& options);
+  // As it is at this instant, for looking only; works beside a running server. Takes the disk id from the
+  // index.
+  static Result<std::unique_ptr<IndexDb>> open_to_look(const std::string& directory);
+  ~IndexDb();
+
+  rocksdb::DB& db() { return *db_; }
+  rocksdb::ColumnFamilyHandle* blocks() const { return families_[1]; }
+  rocksdb::ColumnFamilyHandle* groups() const { return families_[2]; }
+  uint64_t disk_id() const { return disk_id_; }
+  bool is_new() const { return is_new_; }  // made by this open()
+
+  Status write(rocksdb::WriteBatch& batch) { return write_with(batch, false); }
+  // A failed sync ends the process (R22); kNoSpace comes back.
+  Status write_synced(rocksdb::WriteBatch& batch);
+
+ private:
+  IndexDb() = default;
+  rocksdb::ColumnFamilyHandle* disk_values() const { return families_[3]; }
+  Status write_with(rocksdb::WriteBatch& batch, bool sync);
+  Status check_or_write_identity(uint64_t disk_id);
+  Status read_identity(bool& found);
+
+  std::unique_ptr<rocksdb::Env> env_;  // only with through_disk; outlives db_
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // default, blocks, groups, disk
+  uint64_t disk_id_ = 0;
+  bool is_new_ = false;
+};
+
+}  // namespace shima
