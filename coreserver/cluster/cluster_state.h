@@ -1,0 +1,109 @@
+// The cluster's configuration as plain data: what etcd's records say, without etcd or protobuf.
+//
+// Values only; a ClusterState is never changed once a ClusterView has handed it out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/etcd/etcd_client.h"
+#include "common/types/ids.h"
+#include "coreserver/replication/group_config.h"
+
+namespace shima {
+
+inline constexpr uint32_t kDefaultBlockSize = 1u << 20;  // bytes
+inline constexpr uint32_t kMinBlockSize = 64u << 10;     // bytes; the greatest is kMaxBlockSize (record.h)
+inline constexpr uint32_t kDefaultGroups = 8;            // W
+inline constexpr uint32_t kDefaultCopies = 3;            // n, if there are as many sites
+
+struct SiteInfo {
+  std::string name;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> cidrs;
+  EtcdRevision mod_revision;
+  bool operator==(const SiteInfo&) const = default;
+};
+
+// Where others reach a server on one network.
+struct NetworkEndpoint {
+  std::string address;  // IPv4, IPv6 (without brackets) or a DNS name
+  uint16_t port = 0;
+  bool operator==(const NetworkEndpoint&) const = default;
+};
+std::string to_string(const NetworkEndpoint& e);  // HOST:PORT or [IPV6]:PORT
+
+struct ServerNetworks {
+  NetworkEndpoint client, storage, wan, control;
+  bool operator==(const ServerNetworks&) const = default;
+};
+
+struct ServerInfo {
+  ServerId id;
+  std::string name;  // SITE/core-N
+  std::string site;
+  std::string failure_domain;
+  Incarnation incarnation;  // the newest one
+  ServerNetworks networks;
+  uint64_t disk_total_bytes = 0;
+  bool alive = false;  // the newest incarnation holds its lease
+  EtcdRevision mod_revision;
+  bool operator==(const ServerInfo&) const = default;
+};
+
+struct MemberInfo {
+  ServerId server;
+  Incarnation incarnation;  // the one that may act; 0: none yet
+  replication::Role role = replication::Role::kNone;
+  bool whole = true;
+  bool in_sync = true;
+  std::string site;
+  bool operator==(const MemberInfo&) const = default;
+};
+
+struct GroupInfo {
+  GroupIndex index;
+  Term term;
+  std::vector<MemberInfo> members;  // primary, secondary, remotes
+
+  const MemberInfo* find(ServerId server) const;
+  bool operator==(const GroupInfo&) const = default;
+};
+
+struct VolumeInfo {
+  std::string name;
+  VolumeId id;
+  uint64_t life = 1;
+  std::string home;
+  std::vector<std::string> sites;  // the home first
+  replication::AckMode ack = replication::AckMode::kLocal;
+  uint32_t block_size = kDefaultBlockSize;  // bytes
+  uint64_t size_bytes = 0;                  // 0 until set
+  std::vector<GroupInfo> groups;            // groups[i].index == i
+  ConfigVersion config_version;
+  bool deleting = false;
+  std::vector<ServerId> dropped_by;
+  EtcdRevision mod_revision;  // of the record; not part of it
+
+  bool has_member(ServerId server) const;
+  std::vector<ServerId> member_servers() const;  // each once, ascending
+  bool operator==(const VolumeInfo&) const = default;
+};
+
+// What the PURE replica group wants to know of its volume's record. The index must exist.
+replication::GroupConfig group_config_of(const VolumeInfo& volume, GroupIndex index);
+
+struct ClusterState {
+  EtcdRevision revision;                  // everything up to it is in here
+  std::map<std::string, SiteInfo> sites;  // by name
+  std::map<ServerId, ServerInfo> servers;
+  std::map<std::string, VolumeInfo> volumes;      // by name
+  std::map<std::string, std::string> unreadable;  // key -> why: records of a wrong magic, version or content
+
+  const ServerInfo* server_named(const std::string& name) const;
+  const VolumeInfo* volume_with(VolumeId id) const;
+};
+
+}  // namespace shima

@@ -1,0 +1,37 @@
+#include "coreserver/cluster/counter.h"
+
+#include "coreserver/cluster/records.h"
+#include "coreserver/cluster/retry_deadline.h"
+
+namespace shima {
+
+Result<uint64_t> next_number(EtcdClient& etcd, std::string_view counter, uint32_t timeout_ms) {
+  const std::string key = counter_key(counter);
+  RetryDeadline deadline(timeout_ms);
+  for (;;) {
+    Result<EtcdKeyValue> item = etcd.get(key);
+    Status status = item.status();
+    if (item || status.code() == Code::kNotFound) {
+      uint64_t last = 0;
+      EtcdRevision expected;
+      if (item) {
+        Result<uint64_t> decoded = decode_counter(*item);
+        if (!decoded) return decoded.status();
+        last = *decoded;
+        expected = item->mod_revision;
+      }
+      Result<EtcdRevision> won = etcd.compare_and_swap(key, expected, encode_counter(last + 1));
+      if (won) return last + 1;
+      status = won.status();
+    }
+    // After an unknown outcome the number may or may not be taken: the next read shows, and nobody else has
+    // it.
+    bool worth_it = status.code() == Code::kConflict || status.code() == Code::kUnavailable ||
+                    status.code() == Code::kDeadlineExceeded;
+    if (!worth_it) return status;
+    if (deadline.is_over()) return {Code::kUnavailable, status.message()};
+    deadline.pause();
+  }
+}
+
+}  // namespace shima

@@ -1,0 +1,190 @@
+#include "coreserver/cluster/record_protobuf.h"
+
+#include <set>
+
+#include "common/types/record.h"
+#include "coreserver/cluster/records.h"
+
+namespace shima {
+namespace {
+
+namespace v1 = cluster::v1;
+using replication::AckMode;
+using replication::Role;
+
+Status corrupt(std::string what) { return {Code::kCorrupt, std::move(what)}; }
+
+void fill(const NetworkEndpoint& from, v1::Endpoint& to) {
+  to.set_address(from.address);
+  to.set_port(from.port);
+}
+
+Result<NetworkEndpoint> endpoint_from(const v1::Endpoint& e) {
+  if (e.port() > 65535) return corrupt("found port " + std::to_string(e.port()) + ", wanted at most 65535");
+  return NetworkEndpoint{e.address(), static_cast<uint16_t>(e.port())};
+}
+
+v1::MemberRole record_role(Role role) { return static_cast<v1::MemberRole>(role); }
+static_assert(static_cast<int>(Role::kPrimary) == v1::MEMBER_ROLE_PRIMARY);
+static_assert(static_cast<int>(Role::kSecondary) == v1::MEMBER_ROLE_SECONDARY);
+static_assert(static_cast<int>(Role::kRemote) == v1::MEMBER_ROLE_REMOTE);
+static_assert(static_cast<int>(AckMode::kLocal) == v1::ACK_MODE_LOCAL);
+static_assert(static_cast<int>(AckMode::kAll) == v1::ACK_MODE_ALL);
+
+Result<GroupInfo> group_from(const v1::Group& record) {
+  GroupInfo group;
+  group.index = GroupIndex(record.index());
+  group.term = Term(record.term());
+  const std::string where = "group " + std::to_string(record.index());
+  std::set<uint64_t> servers;
+  int primaries = 0, secondaries = 0;
+  for (const v1::Member& m : record.members()) {
+    if (m.server_id() == 0 || !servers.insert(m.server_id()).second) {
+      return corrupt(where + " names server " + std::to_string(m.server_id()) + " wrongly or twice");
+    }
+    if (m.role() < v1::MEMBER_ROLE_PRIMARY || m.role() > v1::MEMBER_ROLE_REMOTE) {
+      return corrupt(where + " has a member of role " + std::to_string(m.role()) + ", which is not known");
+    }
+    primaries += m.role() == v1::MEMBER_ROLE_PRIMARY;
+    secondaries += m.role() == v1::MEMBER_ROLE_SECONDARY;
+    group.members.push_back({ServerId(m.server_id()), Incarnation(m.incarnation()),
+                             static_cast<Role>(m.role()), m.whole(), m.in_sync(), m.site()});
+  }
+  if (primaries > 1 || secondaries > 1) return corrupt(where + " has more than one primary or secondary");
+  if (group.term.value == 0) return corrupt(where + " has no term");
+  return group;
+}
+
+Status check_volume(const v1::VolumeRecord& r) {
+  SHIMA_RETURN_IF_ERROR(check_volume_name(r.name()));
+  if (r.volume_id() == 0) return corrupt("volume_id is missing");
+  if (r.ack() != v1::ACK_MODE_LOCAL && r.ack() != v1::ACK_MODE_ALL) {
+    return corrupt("found ack " + std::to_string(r.ack()) + ", wanted ACK_MODE_LOCAL or ACK_MODE_ALL");
+  }
+  uint32_t size = r.block_size();
+  if (size < kMinBlockSize || size > kMaxBlockSize || (size & (size - 1)) != 0) {
+    return corrupt("found block_size " + std::to_string(size) +
+                   ", wanted a power of two from 65536 to 4194304");
+  }
+  if (r.sites().empty() || r.sites(0) != r.home()) return corrupt("the home is not the first of the sites");
+  if (r.groups().empty()) return corrupt("there are no groups");
+  for (int i = 0; i < r.groups_size(); ++i) {
+    if (r.groups(i).index() != static_cast<uint32_t>(i)) return corrupt("the groups are not numbered from 0");
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+v1::SiteRecord to_record(const SiteInfo& site) {
+  v1::SiteRecord r;
+  r.set_magic("shima-site");
+  r.set_version(kRecordVersion);
+  r.set_name(site.name);
+  for (const auto& [key, value] : site.labels) (*r.mutable_labels())[key] = value;
+  for (const auto& cidr : site.cidrs) r.add_cidrs(cidr);
+  return r;
+}
+
+v1::ServerRecord to_record(const ServerInfo& server) {
+  v1::ServerRecord r;
+  r.set_magic("shima-server");
+  r.set_version(kRecordVersion);
+  r.set_name(server.name);
+  r.set_server_id(server.id.value);
+  r.set_site(server.site);
+  r.set_failure_domain(server.failure_domain);
+  r.set_incarnation(server.incarnation.value);
+  fill(server.networks.client, *r.mutable_networks()->mutable_client());
+  fill(server.networks.storage, *r.mutable_networks()->mutable_storage());
+  fill(server.networks.wan, *r.mutable_networks()->mutable_wan());
+  fill(server.networks.control, *r.mutable_networks()->mutable_control());
+  r.set_disk_total_bytes(server.disk_total_bytes);
+  return r;
+}
+
+v1::VolumeRecord to_record(const VolumeInfo& volume) {
+  v1::VolumeRecord r;
+  r.set_magic("shima-volume");
+  r.set_version(kRecordVersion);
+  r.set_name(volume.name);
+  r.set_volume_id(volume.id.value);
+  r.set_life(volume.life);
+  r.set_home(volume.home);
+  for (const auto& site : volume.sites) r.add_sites(site);
+  r.set_ack(static_cast<v1::AckMode>(volume.ack));
+  r.set_block_size(volume.block_size);
+  r.set_size_bytes(volume.size_bytes);
+  for (const GroupInfo& g : volume.groups) {
+    v1::Group* group = r.add_groups();
+    group->set_index(g.index.value);
+    group->set_term(g.term.value);
+    for (const MemberInfo& m : g.members) {
+      v1::Member* member = group->add_members();
+      member->set_server_id(m.server.value);
+      member->set_incarnation(m.incarnation.value);
+      member->set_role(record_role(m.role));
+      member->set_whole(m.whole);
+      member->set_in_sync(m.in_sync);
+      member->set_site(m.site);
+    }
+  }
+  r.set_config_version(volume.config_version.value);
+  r.set_deleting(volume.deleting);
+  for (ServerId server : volume.dropped_by) r.add_dropped_by(server.value);
+  return r;
+}
+
+Result<SiteInfo> site_from(const v1::SiteRecord& r) {
+  SHIMA_RETURN_IF_ERROR(check_site_name(r.name()));
+  SiteInfo site;
+  site.name = r.name();
+  site.labels = {r.labels().begin(), r.labels().end()};
+  site.cidrs = {r.cidrs().begin(), r.cidrs().end()};
+  return site;
+}
+
+Result<ServerInfo> server_from(const v1::ServerRecord& r) {
+  SHIMA_RETURN_IF_ERROR(check_server_name(r.name(), r.site()));
+  if (r.server_id() == 0 || r.incarnation() == 0) return corrupt("server_id or incarnation is missing");
+  ServerInfo server;
+  server.id = ServerId(r.server_id());
+  server.name = r.name();
+  server.site = r.site();
+  server.failure_domain = r.failure_domain();
+  server.incarnation = Incarnation(r.incarnation());
+  server.disk_total_bytes = r.disk_total_bytes();
+  const v1::Networks& n = r.networks();
+  for (auto [from, to] :
+       {std::pair{&n.client(), &server.networks.client}, std::pair{&n.storage(), &server.networks.storage},
+        std::pair{&n.wan(), &server.networks.wan}, std::pair{&n.control(), &server.networks.control}}) {
+    Result<NetworkEndpoint> endpoint = endpoint_from(*from);
+    if (!endpoint) return endpoint.status();
+    *to = *endpoint;
+  }
+  return server;
+}
+
+Result<VolumeInfo> volume_from(const v1::VolumeRecord& r) {
+  SHIMA_RETURN_IF_ERROR(check_volume(r));
+  VolumeInfo volume;
+  volume.name = r.name();
+  volume.id = VolumeId(r.volume_id());
+  volume.life = r.life();
+  volume.home = r.home();
+  volume.sites = {r.sites().begin(), r.sites().end()};
+  volume.ack = static_cast<AckMode>(r.ack());
+  volume.block_size = r.block_size();
+  volume.size_bytes = r.size_bytes();
+  for (const v1::Group& g : r.groups()) {
+    Result<GroupInfo> group = group_from(g);
+    if (!group) return group.status();
+    volume.groups.push_back(std::move(*group));
+  }
+  volume.config_version = ConfigVersion(r.config_version());
+  volume.deleting = r.deleting();
+  for (uint64_t server : r.dropped_by()) volume.dropped_by.push_back(ServerId(server));
+  return volume;
+}
+
+}  // namespace shima

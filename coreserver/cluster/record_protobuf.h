@@ -1,0 +1,21 @@
+// Plain structs <-> protobuf records, for gRPC handlers and for records.cc.
+//
+// The ..._from functions check the content; magic, version and key are records.h's matter. Errors: kCorrupt,
+// kInvalidArgument.
+#pragma once
+
+#include "api/shima/cluster/v1/records.pb.h"
+#include "common/status/status.h"
+#include "coreserver/cluster/cluster_state.h"
+
+namespace shima {
+
+cluster::v1::SiteRecord to_record(const SiteInfo& site);
+cluster::v1::ServerRecord to_record(const ServerInfo& server);
+cluster::v1::VolumeRecord to_record(const VolumeInfo& volume);
+
+Result<SiteInfo> site_from(const cluster::v1::SiteRecord& record);
+Result<ServerInfo> server_from(const cluster::v1::ServerRecord& record);
+Result<VolumeInfo> volume_from(const cluster::v1::VolumeRecord& record);
+
+}  // namespace shima

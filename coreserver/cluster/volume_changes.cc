@@ -1,0 +1,102 @@
+#include "coreserver/cluster/volume_changes.h"
+
+#include <algorithm>
+
+namespace shima {
+namespace {
+
+VolumeInfo raised(VolumeInfo volume) {
+  volume.config_version = volume.config_version.next();
+  return volume;
+}
+
+std::string of(const VolumeInfo& volume) { return "volume " + volume.name; }
+
+}  // namespace
+
+Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation) {
+  VolumeInfo next = volume;
+  bool changed = false;
+  for (GroupInfo& group : next.groups) {
+    for (MemberInfo& m : group.members) {
+      if (m.server != server || m.incarnation == incarnation) continue;
+      if (m.incarnation > incarnation) {
+        return {Code::kStaleTerm, of(volume) + ": server " + std::to_string(server.value) +
+                                      " wants to act as incarnation " + std::to_string(incarnation.value) +
+                                      ", but incarnation " + std::to_string(m.incarnation.value) +
+                                      " is named already; the older process must end"};
+      }
+      m.incarnation = incarnation;
+      if (m.role == replication::Role::kPrimary) group.term = group.term.next();
+      changed = true;
+    }
+  }
+  return changed ? raised(std::move(next)) : volume;
+}
+
+Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term, ServerId server,
+                                   bool whole, bool in_sync) {
+  if (group.value >= volume.groups.size()) {
+    return {Code::kInvalidArgument, of(volume) + " has no group " + std::to_string(group.value) +
+                                        ", only 0 to " + std::to_string(volume.groups.size() - 1)};
+  }
+  VolumeInfo next = volume;
+  GroupInfo& g = next.groups[group.value];
+  if (g.term != term) {
+    return {Code::kStaleTerm, of(volume) + ": group " + std::to_string(group.value) + " is in term " +
+                                  std::to_string(g.term.value) + ", the change was asked for in term " +
+                                  std::to_string(term.value) + "; read the record again"};
+  }
+  auto it = std::find_if(g.members.begin(), g.members.end(),
+                         [&](const MemberInfo& m) { return m.server == server; });
+  if (it == g.members.end() || it->role != replication::Role::kRemote) {
+    return {Code::kInvalidArgument, of(volume) + ": server " + std::to_string(server.value) +
+                                        " is not a remote member of group " + std::to_string(group.value)};
+  }
+  if (it->whole == whole && it->in_sync == in_sync) return volume;
+  it->whole = whole;
+  it->in_sync = in_sync;
+  return raised(std::move(next));
+}
+
+Result<VolumeInfo> with_size(const VolumeInfo& volume, uint64_t size_bytes) {
+  if (volume.deleting)
+    return {Code::kFailedPrecondition, of(volume) + " is being deleted; its size cannot change"};
+  if (size_bytes < volume.size_bytes) {
+    return {Code::kInvalidArgument, of(volume) + " has " + std::to_string(volume.size_bytes) +
+                                        " bytes and cannot shrink to " + std::to_string(size_bytes)};
+  }
+  if (size_bytes == volume.size_bytes) return volume;
+  VolumeInfo next = raised(volume);
+  next.size_bytes = size_bytes;
+  return next;
+}
+
+Result<VolumeInfo> with_deleting(const VolumeInfo& volume) {
+  if (volume.deleting) return volume;
+  VolumeInfo next = raised(volume);
+  next.deleting = true;
+  return next;
+}
+
+Result<VolumeInfo> with_dropped(const VolumeInfo& volume, ServerId server) {
+  if (!volume.deleting) {
+    return {Code::kFailedPrecondition, of(volume) + " is not being deleted; nobody may drop its data"};
+  }
+  const auto& dropped = volume.dropped_by;
+  if (std::find(dropped.begin(), dropped.end(), server) != dropped.end()) return volume;
+  VolumeInfo next = raised(volume);
+  next.dropped_by.push_back(server);
+  std::sort(next.dropped_by.begin(), next.dropped_by.end());
+  return next;
+}
+
+bool everyone_dropped(const VolumeInfo& volume) {
+  for (ServerId server : volume.member_servers()) {
+    if (std::find(volume.dropped_by.begin(), volume.dropped_by.end(), server) == volume.dropped_by.end())
+      return false;
+  }
+  return volume.deleting;
+}
+
+}  // namespace shima

@@ -1,0 +1,30 @@
+// PURE: what a change makes of a volume's record. VolumeStore carries them out by compare-and-swap.
+//
+// Every function returns the whole new record with config_version + 1, or the record unchanged (same
+// config_version) if there is nothing to change. mod_revision is carried over.
+#pragma once
+
+#include "common/status/status.h"
+#include "coreserver/cluster/cluster_state.h"
+
+namespace shima {
+
+// Member `server` has restarted as `incarnation`: it is named in all its groups; where it is primary the term
+// goes up (R4). kStaleTerm: a newer incarnation is named already, so this one must not act.
+Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation);
+
+// The primary of `term` says what a remote member is (R7, R12). kStaleTerm: the group's term is another one.
+// kInvalidArgument: no such group or member, or it is not a remote.
+Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term, ServerId server,
+                                   bool whole, bool in_sync);
+
+// kFailedPrecondition if it is being deleted, kInvalidArgument if it would shrink.
+Result<VolumeInfo> with_size(const VolumeInfo& volume, uint64_t size_bytes);
+
+Result<VolumeInfo> with_deleting(const VolumeInfo& volume);
+
+// `server` has dropped the volume's data. kFailedPrecondition if the volume is not being deleted.
+Result<VolumeInfo> with_dropped(const VolumeInfo& volume, ServerId server);
+bool everyone_dropped(const VolumeInfo& volume);  // all member servers are in dropped_by
+
+}  // namespace shima

@@ -1,0 +1,120 @@
+// CoreServer: all parts of a core server put together; lives from start to SIGTERM.
+//
+// Start: open disks (recovery by scan), listen, then in the background for as long as it takes: register in
+// etcd with a new incarnation, read the volumes, claim the new incarnation in each of them (R4), start their
+// groups. Until etcd has answered, nothing is served; once it has, an etcd that goes away only stops changes,
+// not reads and writes. Threads: shards (event loops), one worker a disk, readers, one `control` thread that
+// reconciles volumes with groups, and `etcd` threads for blocking compare-and-swaps. ServerFacade's methods
+// come on gRPC's threads.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/etcd/etcd_client.h"
+#include "common/runtime/worker_pool.h"
+#include "common/transport/connection.h"
+#include "coreserver/cluster/cluster_view.h"
+#include "coreserver/cluster/registration.h"
+#include "coreserver/cluster/volume_store.h"
+#include "coreserver/driver/data_session.h"
+#include "coreserver/driver/server_disk.h"
+#include "coreserver/driver/shard.h"
+#include "coreserver/options/server_options.h"
+#include "coreserver/rpc/control_server.h"
+#include "coreserver/rpc/server_facade.h"
+
+namespace shima {
+
+class CoreServer : public ServerFacade {
+ public:
+  static Result<std::unique_ptr<CoreServer>> start(const ServerOptions& options);
+  ~CoreServer() override;
+  void stop();
+
+  // ServerFacade (core_server_facade.cc)
+  std::string server_name() const override { return options_.name; }
+  std::string site_name() const override { return options_.site; }
+  ServerId server_id() const override { return ServerId(self_.load()); }
+  Incarnation incarnation() const override { return Incarnation(incarnation_.load()); }
+  uint64_t stale_ms() override;
+  Result<VolumeInfo> create_volume(const VolumeSpec& wanted) override;
+  Status delete_volume(const std::string& name) override;
+  Result<VolumeDetails> get_volume(const std::string& name) override;
+  Result<std::vector<VolumeInfo>> list_volumes() override;
+  Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes) override;
+  Result<std::vector<SiteInfo>> list_sites() override;
+  Result<SiteInfo> add_site(const SiteInfo& site) override;
+  Result<std::vector<ServerInfo>> list_servers() override;
+  Result<ClusterStatus> status() override;
+  Result<std::vector<GroupReport>> show_groups(const std::string& volume) override;
+  Result<ServerStatistics> stats() override;
+
+ private:
+  struct Place {  // where a group lives in this server
+    ServerDisk* disk = nullptr;
+    bool dropping = false;
+  };
+  struct Recovered {
+    ServerDisk* disk = nullptr;
+    GroupCheckpoint checkpoint;
+    replication::RecoveredGroup group;
+  };
+
+  explicit CoreServer(const ServerOptions& options);
+  Status open_disks();
+  Status recover(ServerDisk& disk);
+  Status listen();
+  Result<NetworkEndpoint> listen_on(const NetworkOptions& network);
+  // cluster_membership.cc; all on the control thread
+  void join_cluster();
+  Status try_join();
+  void on_cluster_change(const ClusterChange& change);
+  void reconcile(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume);
+  void reconcile_all(const std::shared_ptr<const ClusterState>& state);
+  bool ensure_group(const VolumeInfo& volume, const GroupInfo& group);
+  void configure_group(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume,
+                       const GroupInfo& group);
+  void claim(const std::string& volume);
+  void drop_volume(const VolumeInfo& volume);
+  void propose(GroupId group, Term term, const replication::ProposeMembership& proposal);
+  void add_group(GroupId id, ServerDisk* disk, GroupCheckpoint checkpoint,
+                 replication::RecoveredGroup recovered);
+  ServerDisk* disk_for_new_group() const;
+  void check_disks();
+  std::shared_ptr<const ClusterState> state() const;
+  Status ready() const;
+
+  const ServerOptions options_;
+  const uint64_t started_ms_;
+  std::vector<std::unique_ptr<ServerDisk>> disks_;
+  std::map<GroupId, Recovered> recovered_;  // until the group's volume was seen
+  std::map<GroupId, Place> places_;
+  std::set<std::string> claiming_;  // volumes with a claim under way
+
+  std::unique_ptr<WorkerPool> readers_;
+  std::unique_ptr<WorkerPool> control_;
+  std::unique_ptr<WorkerPool> etcd_threads_;
+  std::unique_ptr<ShardSet> shards_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  ServerNetworks networks_;
+  std::unique_ptr<ControlServer> control_server_;
+
+  std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> self_{0};
+  std::atomic<uint64_t> incarnation_{0};
+  std::atomic<bool> joined_{false};
+  mutable std::mutex join_mutex_;  // guards join_error_
+  std::string join_error_;
+  std::unique_ptr<EtcdClient> etcd_;
+  std::unique_ptr<Registration> registration_;
+  std::unique_ptr<VolumeStore> volumes_;
+  std::unique_ptr<ClusterView> view_;
+};
+
+}  // namespace shima

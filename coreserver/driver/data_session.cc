@@ -1,0 +1,203 @@
+#include "coreserver/driver/data_session.h"
+
+#include <algorithm>
+
+#include "common/observe/log.h"
+#include "common/types/crc32c.h"
+#include "coreserver/driver/peer_frames.h"
+#include "shima/data/v1/data.pb.h"
+
+namespace shima {
+
+namespace wire = data::v1;
+
+SessionCounters& session_counters() {
+  static SessionCounters counters;
+  return counters;
+}
+
+namespace {
+
+LogLimit& malformed_lines() {
+  static LogLimit limit(60000);
+  return limit;
+}
+
+class DataSession : public std::enable_shared_from_this<DataSession> {
+ public:
+  DataSession(const SessionEnvironment& environment, ConnectionPtr connection)
+      : env_(environment), connection_(std::move(connection)) {}
+
+  void start() {
+    ConnectionHandlers handlers;
+    handlers.on_frame = [self = shared_from_this()](Frame frame) { self->on_frame(std::move(frame)); };
+    handlers.on_closed = [self = shared_from_this()](Status) {};
+    connection_->start(std::move(handlers));
+  }
+
+ private:
+  void on_frame(Frame frame) {
+    if (!greeted_) return greet(frame);
+    if (peer_) {
+      Status status =
+          deliver_peer_frame(peer_, connection_, std::move(frame),
+                             [this](GroupId id, const auto& use) { env_.shards->with_group(id, use); });
+      if (!status.is_ok()) malformed(status);
+      return;
+    }
+    wire::Header header;
+    if (!header.ParseFromString(frame.header)) {
+      return malformed(Status(Code::kCorrupt, "a frame's header is no shima.data.v1.Header"));
+    }
+    if (header.has_write()) return write(frame.id, header.write(), std::move(frame.payload));
+    if (header.has_read()) return read(frame.id, header.read());
+    malformed(Status(Code::kCorrupt, "a volume client may send reads and writes only"));
+  }
+
+  void greet(const Frame& frame) {
+    wire::Header header;
+    auto [self, incarnation] = env_.identity();
+    if (!header.ParseFromString(frame.header) || !header.has_greeting()) {
+      return malformed(Status(Code::kCorrupt, "the first frame must be a Greeting"));
+    }
+    uint64_t expected = header.greeting().expected_server_id();
+    if (!self || (expected && expected != self.value)) {
+      connection_->close(Status(Code::kUnavailable, "wanted server " + std::to_string(expected) +
+                                                        ", this is server " + std::to_string(self.value)));
+      return;
+    }
+    greeted_ = true;
+    peer_ = ServerId(header.greeting().server_id());
+    wire::Header answer;
+    answer.mutable_greeting()->set_server_id(self.value);
+    answer.mutable_greeting()->set_incarnation(incarnation.value);
+    answer.mutable_greeting()->set_software("shima-coreserver");
+    connection_->send(Frame{frame.id, answer.SerializeAsString(), {}, {}});
+  }
+
+  void write(uint64_t id, const wire::WriteRequest& w, Buffer payload) {
+    session_counters().writes++;
+    session_counters().write_bytes += payload.size();
+    WriteCall call;
+    call.deadline_ms = w.deadline_ms();
+    replication::ClientWrite& c = call.write;
+    c.client = ClientId(w.client());
+    c.request = RequestId(w.request());
+    c.settled_below = RequestId(w.settled_below());
+    c.known_sequence = Sequence(w.known_sequence());
+    c.kind = w.punch() ? RecordKind::kPunch : RecordKind::kWrite;
+    c.inode = InodeId(w.inode());
+    c.block = BlockIndex(w.block());
+    c.offset = w.offset();
+    c.length = w.length();
+    if (!w.punch()) c.checksums.assign(w.checksums().begin(), w.checksums().end());
+    uint64_t cost = payload.size() + 256;
+    c.payload = std::move(payload);
+    begin(cost);
+    call.done = [self = shared_from_this(), id, cost](Status status, Position position) {
+      wire::Header header;
+      auto* reply = header.mutable_write_reply();
+      reply->set_code(static_cast<uint32_t>(status.code()));
+      if (!status.is_ok()) reply->set_message(status.message());
+      reply->set_term(position.term.value);
+      reply->set_sequence(position.sequence.value);
+      self->answer(Frame{id, header.SerializeAsString(), {}, {}}, cost, status.is_ok());
+    };
+    GroupId group{VolumeId(w.volume()), GroupIndex(w.group())};
+    auto shared = std::make_shared<WriteCall>(std::move(call));
+    env_.shards->with_group(group, [shared, group](GroupDriver* g) {
+      if (g) return g->write(std::move(*shared));
+      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"), {});
+    });
+  }
+
+  void read(uint64_t id, const wire::ReadRequest& r) {
+    session_counters().reads++;
+    session_counters().read_bytes += r.length();
+    uint64_t cost = uint64_t{r.length()} + 256;
+    begin(cost);
+    ReadCall call;
+    call.inode = InodeId(r.inode());
+    call.block = BlockIndex(r.block());
+    call.offset = r.offset();
+    call.length = r.length();
+    call.own_replica = r.own_replica();
+    call.done = [self = shared_from_this(), id, cost](Result<BlockPiece> piece) {
+      self->answer(read_reply(id, std::move(piece)), cost, true);
+    };
+    GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
+    auto shared = std::make_shared<ReadCall>(std::move(call));
+    env_.shards->with_group(group, [shared, group](GroupDriver* g) {
+      if (g) return g->read(std::move(*shared));
+      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"));
+    });
+  }
+
+  static Frame read_reply(uint64_t id, Result<BlockPiece> piece) {
+    static const uint32_t zero = crc32c(std::vector<uint8_t>(kChunkSize));
+    wire::Header header;
+    auto* reply = header.mutable_read_reply();
+    Frame frame;
+    frame.id = id;
+    if (!piece.is_ok()) {
+      reply->set_code(static_cast<uint32_t>(piece.status().code()));
+      reply->set_message(piece.status().message());
+    } else {
+      reply->set_term(piece->version.term.value);
+      reply->set_sequence(piece->version.sequence.value);
+      bool hole =
+          std::all_of(piece->checksums.begin(), piece->checksums.end(), [](uint32_t c) { return c == zero; });
+      reply->set_all_zero(hole);
+      if (!hole) {
+        for (uint32_t c : piece->checksums) reply->add_checksums(c);
+        frame.payload = piece->bytes;
+      }
+    }
+    frame.header = header.SerializeAsString();
+    return frame;
+  }
+
+  void begin(uint64_t cost) {
+    inflight_ += cost;
+    if (inflight_ <= env_.inflight_bytes || paused_) return;
+    paused_ = true;
+    connection_->pause_reading();
+  }
+
+  void answer(Frame frame, uint64_t cost, bool good) {
+    if (!good) session_counters().refused++;
+    auto finish = [self = shared_from_this(), cost, frame = std::move(frame)]() mutable {
+      self->inflight_ -= cost;
+      self->connection_->send(std::move(frame));
+      if (!self->paused_ || self->inflight_ > self->env_.inflight_bytes / 2) return;
+      self->paused_ = false;
+      if (self->connection_->is_open()) self->connection_->resume_reading();
+    };
+    if (connection_->loop().on_loop_thread()) return finish();
+    connection_->loop().post(std::move(finish));
+  }
+
+  void malformed(const Status& why) {
+    session_counters().malformed++;
+    uint64_t suppressed = 0;
+    if (malformed_lines().allow(connection_->peer(), connection_->loop().now_ms(), suppressed)) {
+      log(LogLevel::kWarning, "session", "closed " + connection_->peer() + ": " + why.to_string());
+    }
+    connection_->close(why);
+  }
+
+  const SessionEnvironment env_;
+  ConnectionPtr connection_;
+  bool greeted_ = false;
+  ServerId peer_;
+  uint64_t inflight_ = 0;
+  bool paused_ = false;
+};
+
+}  // namespace
+
+void serve_data_connection(const SessionEnvironment& environment, ConnectionPtr connection) {
+  std::make_shared<DataSession>(environment, std::move(connection))->start();
+}
+
+}  // namespace shima

@@ -1,0 +1,36 @@
+// GroupCheckpoint: what a member keeps of its group beside journal and blocks, so that it can start again.
+//
+// Saved in the block store's index, durable together with the blocks that it speaks of. Magic and version
+// first.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/status/status.h"
+#include "common/types/ids.h"
+#include "coreserver/replication/replica_group.h"
+
+namespace shima {
+
+struct GroupCheckpoint {
+  std::string volume;       // its name, for people and to find the record
+  uint32_t block_size = 0;  // bytes
+  Position position;        // effects of records up to here are in the blocks (or dropped: secondary)
+  std::vector<replication::TermStart> history;  // up to position
+  std::string window;                           // RequestWindow::save(position)
+  Sequence folded;                              // secondary: blocks hold records up to here
+  bool resyncing = false;                       // remote: blocks are incomplete
+};
+
+std::string encode_checkpoint(const GroupCheckpoint& checkpoint);
+Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes);
+
+// What the core needs to start again, from the checkpoint and from what the journal still has. `records` that
+// lie at or before the checkpoint are kept where a primary may still have to ship them. A gap is damage
+// (R22).
+replication::RecoveredGroup recovered_group(const GroupCheckpoint& checkpoint,
+                                            std::vector<RecordHeader> records,
+                                            const std::string& journal_damage);
+
+}  // namespace shima

@@ -1,0 +1,205 @@
+#include "coreserver/driver/group_driver.h"
+
+#include <cstdlib>
+
+#include "common/observe/log.h"
+#include "coreserver/driver/wire_messages.h"
+
+namespace shima {
+
+using namespace replication;  // the core's events and effects
+
+void send_on(const ConnectionPtr& connection, Frame frame) {
+  if (connection->loop().on_loop_thread()) return connection->send(std::move(frame));
+  connection->loop().post(
+      [connection, frame = std::move(frame)]() mutable { connection->send(std::move(frame)); });
+}
+
+GroupDriver::GroupDriver(GroupEnvironment environment, GroupId id, GroupCheckpoint checkpoint,
+                         RecoveredGroup recovered)
+    : env_(std::move(environment)),
+      core_(id, env_.self, env_.incarnation, env_.protocol, std::move(recovered)),
+      volume_(std::move(checkpoint.volume)),
+      block_size_(checkpoint.block_size),
+      applied_(checkpoint.position.sequence),
+      replay_until_(core_.log().last()),
+      checkpoint_asked_(checkpoint.position.sequence) {}
+
+GroupDriver::~GroupDriver() { forget_remembered(core_.log().last()); }
+
+void GroupDriver::set_config(const GroupConfig& config) {
+  if (dropped_) return;
+  Role before = core_.role();
+  // The overlay must hold what the journal has and the blocks lack before anything can be read or ordered.
+  Role role = config.role_of(env_.self);
+  if (!overlay_loaded_ && (role == Role::kPrimary || role == Role::kRemote)) load_unapplied();
+  step(ConfigChanged{config});
+  if (before != Role::kPrimary && core_.role() == Role::kPrimary) {
+    for (const Member& m : config.members) {
+      if (m.server != env_.self && env_.links->is_up(m.server)) peer_up(m.server);
+    }
+  }
+}
+
+void GroupDriver::load_unapplied() {
+  overlay_loaded_ = true;
+  Sequence at = std::max(applied_, core_.log().base());
+  while (at < core_.log().last()) {
+    auto records = env_.disk->journal().read(id(), at.next(), core_.log().last(), 16u << 20);
+    if (!records.is_ok()) {
+      log(LogLevel::kError, "group",
+          "group " + to_string(id()) + ": cannot read its journal at start: " + records.status().to_string());
+      std::_Exit(1);  // crash-only: nothing may be served without these records
+    }
+    for (const RecordPtr& r : *records) overlay_.add(r);
+    at = records->back()->header.position.sequence;
+  }
+}
+
+void GroupDriver::step(const Event& event) {
+  std::vector<Effect> effects;
+  core_.step(event, effects);
+  auto self = shared_from_this();
+  for (Effect& effect : effects) {
+    std::visit([&](auto& e) { carry_out(e); }, effect);
+  }
+}
+
+void GroupDriver::carry_out(AppendToJournal& effect) {
+  const RecordPtr& record = effect.record;
+  if (core_.role() != Role::kSecondary) {
+    overlay_.add(record);
+    env_.disk->backlog_bytes() += static_cast<int64_t>(record_cost(record->header));
+  }
+  if (core_.role() == Role::kPrimary) remember(record);
+  Position position = record->header.position;
+  env_.disk->journal().append(
+      record, [weak = weak_from_this(), durable = durable_, loop = env_.loop, position](Status status) {
+        if (!status.is_ok()) {  // a gap in the log cannot be mended: start again from what is on the disk
+          log(LogLevel::kError, "journal",
+              "cannot append, the server ends and starts from its disk: " + status.to_string());
+          std::_Exit(1);
+        }
+        std::lock_guard lock(durable->mutex);
+        durable->newest = position;
+        if (durable->posted) return;
+        durable->posted = true;
+        loop->post([weak, durable] {
+          Position newest;
+          {
+            std::lock_guard inner(durable->mutex);
+            newest = durable->newest;
+            durable->posted = false;
+          }
+          if (auto group = weak.lock(); group && !group->dropped_) group->step(LocalDurable{newest});
+        });
+      });
+}
+
+void GroupDriver::carry_out(TruncateJournal& effect) {
+  overlay_.truncate(effect.after);
+  replay_until_ = std::min(replay_until_, effect.after);
+  env_.disk->journal().truncate(id(), effect.after, [](Status) {});
+}
+
+void GroupDriver::carry_out(SendMessage& effect) {
+  if (core_.role() == Role::kPrimary) {
+    for (Frame& frame : frames_of(id(), effect.message)) env_.links->send(effect.to, std::move(frame));
+    return;
+  }
+  auto via = reply_via_.find(effect.to);
+  if (via == reply_via_.end()) return;
+  for (Frame& frame : frames_of(id(), effect.message)) send_on(via->second, std::move(frame));
+}
+
+void GroupDriver::carry_out(Acknowledge& effect) {
+  auto it = waiting_.find(effect.token);
+  if (it == waiting_.end()) return;
+  auto done = std::move(it->second);
+  waiting_.erase(it);
+  done(effect.status, effect.position);
+}
+
+void GroupDriver::carry_out(ReleaseJournal& effect) {
+  env_.disk->journal().release(id(), effect.upto);
+  forget_remembered(effect.upto);
+}
+
+void GroupDriver::carry_out(ProposeMembership& effect) { env_.propose(id(), core_.term(), effect); }
+
+void GroupDriver::peer_up(ServerId peer) {
+  if (dropped_ || core_.role() != Role::kPrimary) return;
+  Outgoing& out = outgoing_[peer];
+  out.generation++;
+  out.queue.clear();
+  out.reading = false;
+  step(PeerUp{peer});
+}
+
+void GroupDriver::peer_down(ServerId peer) {
+  if (dropped_ || core_.role() != Role::kPrimary) return;
+  outgoing_[peer].generation++;
+  outgoing_[peer].queue.clear();
+  outgoing_[peer].reading = false;
+  resync_.reset();
+  step(PeerDown{peer});
+}
+
+void GroupDriver::peer_message(ServerId from, Message message, const ConnectionPtr& via) {
+  if (dropped_) return;
+  if (std::holds_alternative<Hello>(message)) reply_via_[from] = via;
+  if (std::holds_alternative<Hello>(message) && core_.role() == Role::kPrimary) return;
+  bool ends = std::holds_alternative<ResyncEnd>(message) && core_.resyncing();
+  ResyncEnd end = ends ? std::get<ResyncEnd>(message) : ResyncEnd();
+  step(PeerMessage{from, std::move(message)});
+  if (ends) resync_stored(end);
+  admit_parked();
+}
+
+void GroupDriver::tick() {
+  if (dropped_) return;
+  step(SpaceChanged{env_.disk->full()});
+  step(Tick{env_.loop->now_ms()});
+  pump_apply(true);
+  pump_checkpoint(false);
+  admit_parked();
+}
+
+void GroupDriver::drop(std::function<void(Status)> done) {
+  dropped_ = true;
+  for (auto& [token, waiter] : waiting_) waiter(Status(Code::kNotFound, "the volume is being deleted"), {});
+  for (auto& [deadline, call] : parked_)
+    call->done(Status(Code::kNotFound, "the volume is being deleted"), {});
+  waiting_.clear();
+  parked_.clear();
+  env_.disk->backlog_bytes() -= static_cast<int64_t>(overlay_.bytes());
+  overlay_.clear();
+  env_.disk->journal().drop_group(id());
+  env_.disk->worker().post([disk = env_.disk, id = id(), done = std::move(done)] {
+    Status status = disk->blocks().delete_blocks(id);
+    if (!status.is_ok()) return done(status);
+    disk->checkpoint(id, "", done);
+  });
+}
+
+GroupSnapshot GroupDriver::snapshot() const {
+  GroupSnapshot s;
+  const GroupLog& log = core_.log();
+  auto at = [&](Sequence sequence) { return Position{log.term_at(sequence), sequence}; };
+  s.id = id();
+  s.role = core_.role();
+  s.term = core_.term();
+  s.serving = core_.serving();
+  s.state = core_.state_in_words();
+  s.last = log.last_position();
+  s.committed = at(core_.committed());
+  s.durable = at(log.durable());
+  s.applied = at(core_.role() == Role::kSecondary && !core_.folded() ? Sequence() : applied_);
+  s.trimmed = at(core_.trimmed());
+  s.journal_bytes = log.bytes_between(log.base(), log.last());
+  s.peers = core_.peers();
+  for (const auto& peer : s.peers) s.peer_durable.push_back(at(peer.durable));
+  return s;
+}
+
+}  // namespace shima

@@ -1,0 +1,197 @@
+// GroupDriver: one replica group on one disk and one event loop: feeds the PURE core with events and carries
+// out its effects.
+//
+// Files: group_driver (core and effects), group_writes (from a client's bytes to ClientWrite, partial
+// chunks), group_reads, group_apply (committed records to blocks, checkpoints), group_shipping (records to
+// members), group_resync. Threads: everything on the group's event loop, except what is posted to the disk's
+// worker and to the readers; those tasks hold a reference and post back.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/runtime/event_loop.h"
+#include "common/runtime/worker_pool.h"
+#include "common/transport/connection.h"
+#include "coreserver/driver/group_checkpoint.h"
+#include "coreserver/driver/overlay.h"
+#include "coreserver/driver/peer_links.h"
+#include "coreserver/driver/server_disk.h"
+#include "coreserver/replication/replica_group.h"
+
+namespace shima::data::v1 {
+class Resync;
+}
+
+namespace shima {
+
+// What a group needs of its server, handed in.
+struct GroupEnvironment {
+  EventLoop* loop = nullptr;
+  ServerDisk* disk = nullptr;
+  WorkerPool* readers = nullptr;
+  PeerLinks* links = nullptr;
+  ServerId self;
+  Incarnation incarnation;
+  uint64_t unapplied_bytes = 64ull << 20;
+  replication::GroupOptions protocol;
+  // Carries a ProposeMembership to etcd; any thread may answer by set_config.
+  std::function<void(GroupId, Term, const replication::ProposeMembership&)> propose;
+};
+
+struct WriteCall {
+  replication::ClientWrite write;  // offset and length any, until the partial chunks are completed
+  uint32_t deadline_ms = 0;
+  std::function<void(Status, Position)> done;  // on the group's loop
+};
+
+struct ReadCall {
+  InodeId inode;
+  BlockIndex block;
+  uint32_t offset = 0;  // bytes, multiple of kChunkSize
+  uint32_t length = 0;  // bytes, multiple of kChunkSize
+  bool own_replica = false;
+  std::function<void(Result<BlockPiece>)> done;  // on the group's loop
+};
+
+// For people and for the control plane; a copy, taken on the loop.
+struct GroupSnapshot {
+  GroupId id;
+  replication::Role role = replication::Role::kNone;
+  Term term;
+  bool serving = false;
+  std::string state;
+  Position last, committed, durable, applied, trimmed;
+  uint64_t journal_bytes = 0;
+  std::vector<replication::ReplicaGroup::PeerStatus> peers;
+  std::vector<Position> peer_durable;  // of each of peers
+};
+
+class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
+ public:
+  GroupDriver(GroupEnvironment environment, GroupId id, GroupCheckpoint checkpoint,
+              replication::RecoveredGroup recovered);
+  ~GroupDriver();
+
+  void set_config(const replication::GroupConfig& config);
+  void read(ReadCall call);
+  void write(WriteCall call);
+  void peer_up(ServerId peer);
+  void peer_down(ServerId peer);
+  // A message that came on `via`; answers go back there.
+  void peer_message(ServerId from, replication::Message message, const ConnectionPtr& via);
+  void resync_piece(ServerId from, const data::v1::Resync& piece, Buffer payload);
+  void link_drained(ServerId peer);
+  void tick();
+  // The volume is gone: drops records, blocks and checkpoint; `done` on the disk's worker. The driver does
+  // nothing any more.
+  void drop(std::function<void(Status)> done);
+
+  GroupId id() const { return core_.id(); }
+  ServerDisk* disk() const { return env_.disk; }
+  const replication::ReplicaGroup& core() const { return core_; }
+  GroupSnapshot snapshot() const;
+
+ private:
+  struct Durable {  // the newest record that the journal reported, on its way to the loop
+    std::mutex mutex;
+    Position newest;
+    bool posted = false;
+  };
+  struct Outgoing {  // ranges of records on their way to one member, in order
+    std::deque<replication::SendRecords> queue;
+    bool reading = false;
+    uint64_t generation = 0;  // counts connections: what was read for an old one is dropped
+  };
+  struct PartialInterest {  // partial writes in progress on a block
+    unsigned count = 0;
+    Sequence applied;  // newest record of the block that left the overlay meanwhile
+  };
+
+  void step(const replication::Event& event);
+  void carry_out(replication::AppendToJournal& effect);
+  void carry_out(replication::TruncateJournal& effect);
+  void carry_out(replication::SendMessage& effect);
+  void carry_out(replication::SendRecords& effect);
+  void carry_out(replication::Acknowledge& effect);
+  void carry_out(replication::Commit& effect);
+  void carry_out(replication::DropRecords& effect);
+  void carry_out(replication::ReleaseJournal& effect);
+  void carry_out(replication::ProposeMembership& effect);
+  void carry_out(replication::StartResync& effect);
+  void carry_out(replication::ForgetEverything& effect);
+  void carry_out(replication::DropBlocks& effect);
+  void journal_durable(Position position, const Status& status);
+  void load_unapplied();
+
+  // group_writes.cc
+  bool has_room() const;
+  Status check_write(const WriteCall& call) const;
+  void admit(WriteCall call);
+  void complete_partial(std::shared_ptr<WriteCall> call);
+  void partial_base_read(std::shared_ptr<WriteCall> call, Result<BlockPiece> base);
+  void admit_parked();
+  // group_apply.cc
+  void pump_apply(bool now);
+  void apply_records(std::vector<RecordPtr> records);
+  void applied(Sequence upto, const Status& status, int64_t bytes);
+  void pump_checkpoint(bool now);
+  std::string checkpoint_at(Sequence upto) const;
+  // group_shipping.cc
+  void pump(ServerId peer);
+  bool send_from_memory(ServerId peer, replication::SendRecords& range);
+  void read_for(ServerId peer, Outgoing& out);
+  void send_append(ServerId peer, replication::Append append);
+  void remember(const RecordPtr& record);
+  void forget_remembered(Sequence upto);
+  // group_resync.cc
+  struct ResyncJob;
+  void resync_next(std::shared_ptr<ResyncJob> job);
+  void resync_read(std::shared_ptr<ResyncJob> job, Result<BlockPiece> piece);
+  void resync_stored(const replication::ResyncEnd& end);
+
+  GroupEnvironment env_;
+  replication::ReplicaGroup core_;
+  std::string volume_;
+  uint32_t block_size_;
+  bool dropped_ = false;
+
+  std::shared_ptr<Durable> durable_ = std::make_shared<Durable>();
+  uint64_t next_token_ = 1;
+  std::map<uint64_t, std::function<void(Status, Position)>> waiting_;   // by token
+  std::deque<std::pair<uint64_t, std::shared_ptr<WriteCall>>> parked_;  // deadline (loop ms), call
+  std::map<std::pair<InodeId, BlockIndex>, PartialInterest> partial_;
+
+  Overlay overlay_;
+  bool overlay_loaded_ = false;
+  Sequence applicable_;  // Commit said so
+  Sequence applied_;     // in the block store
+  // Blocks are overwritten in place: after a crash they hold what they should only once all that was in the
+  // journal is applied again. Until then nobody reads them.
+  Sequence replay_until_;
+  bool replaying() const { return applied_ < replay_until_; }
+  bool applying_ = false;
+  Sequence checkpoint_asked_;
+  Sequence drop_wanted_;  // secondary: DropRecords said so
+  uint64_t checkpoint_ms_ = 0;
+  bool checkpointing_ = false;
+
+  std::deque<RecordPtr> remembered_;  // primary: newest records, contiguous, for sending
+  uint64_t remembered_bytes_ = 0;
+  std::map<ServerId, Outgoing> outgoing_;
+  std::map<ServerId, ConnectionPtr> reply_via_;  // member: where the primary speaks to us
+  std::shared_ptr<ResyncJob> resync_;            // primary: the one that is under way
+  // remote: a piece of the current resync could not be stored; written by the disk's worker
+  std::shared_ptr<std::atomic<bool>> resync_failed_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+// Sends on the connection from whatever loop the caller is on.
+void send_on(const ConnectionPtr& connection, Frame frame);
+
+}  // namespace shima

@@ -1,0 +1,176 @@
+// R7: all blocks to a remote whose missing records are gone, one piece at a time, as fast as the link takes
+// them.
+#include <algorithm>
+
+#include "common/observe/log.h"
+#include "coreserver/driver/group_driver.h"
+#include "coreserver/driver/wire_messages.h"
+#include "shima/data/v1/data.pb.h"
+
+namespace shima {
+
+using namespace replication;
+
+namespace {
+constexpr uint32_t kPieceBytes = 1u << 20;
+}
+
+struct GroupDriver::ResyncJob {
+  ServerId to;
+  uint64_t round = 0;
+  std::vector<BlockKey> blocks;
+  size_t next = 0;
+  uint32_t offset = 0;  // bytes, in blocks[next]
+  bool reading = false;
+};
+
+void GroupDriver::carry_out(StartResync& effect) {
+  auto job = std::make_shared<ResyncJob>();
+  job->to = effect.to;
+  job->round = effect.round;
+  resync_ = job;
+  log(LogLevel::kInfo, "resync",
+      "group " + to_string(id()) + ": sending all blocks to server " + std::to_string(effect.to.value));
+  job->reading = true;
+  // A secondary that does not fold keeps no blocks: it only forgets and goes on at the end of the log.
+  bool with_blocks = core_.config().role_of(effect.to) == Role::kRemote || !core_.config().has_whole_remote();
+  env_.disk->worker().post([self = shared_from_this(), job, with_blocks] {
+    Status status;
+    if (with_blocks) {
+      status = self->env_.disk->blocks().for_each_block(self->id(), [&](const BlockInfo& info) {
+        job->blocks.push_back(info.key);
+        return true;
+      });
+    }
+    self->env_.loop->post([self, job, status] {
+      job->reading = false;
+      if (!status.is_ok()) log(LogLevel::kError, "resync", status.to_string());
+      if (status.is_ok()) self->resync_next(job);
+    });
+  });
+}
+
+void GroupDriver::resync_next(std::shared_ptr<ResyncJob> job) {
+  if (resync_ != job || job->reading || dropped_) return;
+  if (job->next == job->blocks.size()) {
+    resync_.reset();
+    step(ResyncSent{job->to, job->round});
+    return;
+  }
+  if (!env_.links->has_room(job->to)) return;
+  job->reading = true;
+  uint32_t length = std::min(kPieceBytes, block_size_ - job->offset);
+  env_.readers->post([self = shared_from_this(), job, length] {
+    auto piece = self->env_.disk->blocks().read(job->blocks[job->next], job->offset, length);
+    self->env_.loop->post(
+        [self, job, piece = std::move(piece)]() mutable { self->resync_read(job, std::move(piece)); });
+  });
+}
+
+void GroupDriver::resync_read(std::shared_ptr<ResyncJob> job, Result<BlockPiece> piece) {
+  job->reading = false;
+  if (resync_ != job || dropped_) return;
+  if (!piece.is_ok()) {
+    log(LogLevel::kError, "resync", "group " + to_string(id()) + ": " + piece.status().to_string());
+    resync_.reset();  // the core begins anew after a while
+    return;
+  }
+  data::v1::Header header;
+  auto* r = header.mutable_resync();
+  r->mutable_group()->set_volume(id().volume.value);
+  r->mutable_group()->set_group(id().index.value);
+  r->set_term(core_.term().value);
+  r->set_round(job->round);
+  r->set_inode(job->blocks[job->next].inode.value);
+  r->set_block(job->blocks[job->next].block.value);
+  r->set_offset(job->offset);
+  r->set_length(static_cast<uint32_t>(piece->bytes.size()));
+  r->set_version_term(piece->version.term.value);
+  r->set_version_sequence(piece->version.sequence.value);
+  for (uint32_t c : piece->checksums) r->add_checksums(c);
+  env_.links->send(job->to, Frame{0, header.SerializeAsString(), piece->bytes, {}});
+  job->offset += static_cast<uint32_t>(piece->bytes.size());
+  if (job->offset >= block_size_) {
+    job->offset = 0;
+    job->next++;
+  }
+  step(ResyncProgress{job->to, job->round});
+  resync_next(job);
+}
+
+// ---- at the remote ----
+
+void GroupDriver::carry_out(ForgetEverything&) {
+  env_.disk->backlog_bytes() -= static_cast<int64_t>(overlay_.bytes());
+  overlay_.clear();
+  overlay_loaded_ = true;
+  resync_failed_ = std::make_shared<std::atomic<bool>>(false);
+  replay_until_ = applied_ = applicable_ = checkpoint_asked_ = drop_wanted_ = Sequence();
+  env_.disk->journal().drop_group(id());
+  GroupCheckpoint c;
+  c.volume = volume_;
+  c.block_size = block_size_;
+  c.resyncing = true;
+  env_.disk->worker().post(
+      [self = shared_from_this(), checkpoint = encode_checkpoint(c), failed = resync_failed_] {
+        Status status = self->env_.disk->blocks().delete_blocks(self->id());
+        if (status.is_ok()) status = self->env_.disk->blocks().checkpoint(self->id(), checkpoint);
+        if (status.is_ok()) return;
+        *failed = true;
+        log(LogLevel::kError, "resync", status.to_string());
+      });
+}
+
+void GroupDriver::carry_out(DropBlocks&) {
+  env_.disk->worker().post([self = shared_from_this()] {
+    Status status = self->env_.disk->blocks().delete_blocks(self->id());
+    if (!status.is_ok()) log(LogLevel::kError, "fold", status.to_string());
+  });
+}
+
+void GroupDriver::resync_piece(ServerId from, const data::v1::Resync& piece, Buffer payload) {
+  if (dropped_ || !core_.resyncing() || !core_.accepts_resync(from, Term(piece.term()), piece.round()))
+    return;
+  auto record = std::make_shared<Record>();
+  RecordHeader& h = record->header;
+  h.group = id();
+  h.position = {Term(piece.version_term()), Sequence(piece.version_sequence())};
+  h.kind = RecordKind::kWrite;
+  h.inode = InodeId(piece.inode());
+  h.block = BlockIndex(piece.block());
+  h.offset = piece.offset();
+  h.length = piece.length();
+  h.checksums.assign(piece.checksums().begin(), piece.checksums().end());
+  record->payload = std::move(payload);
+  env_.disk->worker().post([self = shared_from_this(), record = RecordPtr(record), failed = resync_failed_] {
+    Status status = self->env_.disk->blocks().apply(self->id(), self->block_size_, {&record, 1});
+    if (status.is_ok()) return;
+    *failed = true;
+    log(LogLevel::kError, "resync", status.to_string());
+  });
+}
+
+void GroupDriver::resync_stored(const ResyncEnd& end) {
+  GroupCheckpoint c;
+  c.volume = volume_;
+  c.block_size = block_size_;
+  c.position = end.position;
+  TermHistory history;
+  history.reset(end.position);
+  c.history = history.starts();
+  c.window = end.window;
+  // The worker has stored all pieces when it comes to this task; if one failed, the primary begins the resync
+  // anew.
+  env_.disk->worker().post([self = shared_from_this(), checkpoint = encode_checkpoint(c),
+                            failed = resync_failed_, position = end.position] {
+    Status status = *failed ? Status(Code::kIo, "a piece was not stored")
+                            : self->env_.disk->blocks().checkpoint(self->id(), checkpoint);
+    self->env_.loop->post([self, position, status] {
+      if (self->dropped_ || !status.is_ok() || !self->core_.resyncing()) return;
+      self->applied_ = self->applicable_ = self->checkpoint_asked_ = position.sequence;
+      self->step(ResyncStored{position});
+    });
+  });
+}
+
+}  // namespace shima

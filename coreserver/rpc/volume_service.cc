@@ -1,0 +1,100 @@
+#include "coreserver/cluster/record_protobuf.h"
+#include "coreserver/rpc/services.h"
+#include "shima/volume/v1/volume.grpc.pb.h"
+
+namespace shima {
+namespace {
+
+using namespace volume::v1;  // NOLINT: the messages of this service
+
+VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_site) {
+  VolumeSpec spec;
+  spec.name = request.name();
+  spec.copies = request.copies();
+  spec.sites.assign(request.sites().begin(), request.sites().end());
+  spec.home = !request.home().empty() ? request.home() : spec.sites.empty() ? own_site : spec.sites.front();
+  spec.ack =
+      request.ack() == cluster::v1::ACK_MODE_ALL ? replication::AckMode::kAll : replication::AckMode::kLocal;
+  spec.size_bytes = request.size_bytes();
+  if (request.block_size() != 0) spec.block_size = request.block_size();
+  if (request.groups() != 0) spec.groups = request.groups();
+  return spec;
+}
+
+Status check_enums(const CreateVolumeRequest& request) {
+  if (cluster::v1::AckMode_IsValid(request.ack())) return Status::ok();
+  return {Code::kInvalidArgument, "ack is " + std::to_string(static_cast<int>(request.ack())) +
+                                      ", which this server does not know; use local (1) or all (2)"};
+}
+
+void encode_summary(const VolumeInfo& volume, VolumeSummary& out) {
+  out.set_name(volume.name);
+  out.set_volume_id(volume.id.value);
+  out.set_home(volume.home);
+  for (const std::string& site : volume.sites) out.add_sites(site);
+  out.set_ack(volume.ack == replication::AckMode::kAll ? cluster::v1::ACK_MODE_ALL
+                                                       : cluster::v1::ACK_MODE_LOCAL);
+  out.set_block_size(volume.block_size);
+  out.set_size_bytes(volume.size_bytes);
+  out.set_groups(static_cast<uint32_t>(volume.groups.size()));
+  out.set_config_version(volume.config_version.value);
+  out.set_deleting(volume.deleting);
+}
+
+class VolumeServiceImpl final : public VolumeService::Service {
+ public:
+  explicit VolumeServiceImpl(ServerFacade& facade) : facade_(facade) {}
+
+  grpc::Status CreateVolume(grpc::ServerContext* context, const CreateVolumeRequest* request,
+                            CreateVolumeReply* reply) override {
+    if (Status valid = check_enums(*request); !valid) return refuse(context, valid);
+    auto made = facade_.create_volume(spec_from(*request, facade_.site_name()));
+    if (!made) return refuse(context, made.status());
+    *reply->mutable_record() = to_record(*made);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status DeleteVolume(grpc::ServerContext* context, const DeleteVolumeRequest* request,
+                            DeleteVolumeReply*) override {
+    Status status = facade_.delete_volume(request->name());
+    return status ? grpc::Status::OK : refuse(context, status);
+  }
+
+  grpc::Status GetVolume(grpc::ServerContext* context, const GetVolumeRequest* request,
+                         GetVolumeReply* reply) override {
+    auto found = facade_.get_volume(request->name());
+    if (!found) return refuse(context, found.status());
+    *reply->mutable_record() = to_record(found->volume);
+    for (const ServerInfo& server : found->servers) *reply->add_servers() = to_record(server);
+    reply->set_stale_ms(facade_.stale_ms());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListVolumes(grpc::ServerContext* context, const ListVolumesRequest*,
+                           ListVolumesReply* reply) override {
+    auto volumes = facade_.list_volumes();
+    if (!volumes) return refuse(context, volumes.status());
+    for (const VolumeInfo& volume : *volumes) encode_summary(volume, *reply->add_volumes());
+    reply->set_stale_ms(facade_.stale_ms());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status SetSize(grpc::ServerContext* context, const SetSizeRequest* request,
+                       SetSizeReply* reply) override {
+    auto changed = facade_.set_size(request->name(), request->size_bytes());
+    if (!changed) return refuse(context, changed.status());
+    *reply->mutable_record() = to_record(*changed);
+    return grpc::Status::OK;
+  }
+
+ private:
+  ServerFacade& facade_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> make_volume_service(ServerFacade& facade) {
+  return std::make_unique<VolumeServiceImpl>(facade);
+}
+
+}  // namespace shima
