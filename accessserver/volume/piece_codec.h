@@ -1,0 +1,42 @@
+// Requests and replies of one piece as frames' headers (api/shima/data/v1/data.proto).
+#pragma once
+
+#include <string>
+
+#include "accessserver/volume/operation.h"
+#include "common/transport/frame.h"
+#include "common/types/ids.h"
+
+namespace shima {
+
+// What a request carries besides its piece.
+struct RequestContext {
+  VolumeId volume;
+  InodeId inode;
+  ClientId client;
+  RequestId settled_below;
+  Sequence known_sequence;
+  uint32_t deadline_ms = 0;
+};
+
+struct PieceReply {
+  Status status;      // as the server said it, or kCorrupt if the payload's checksum is wrong
+  Sequence sequence;  // of the block version
+  Buffer bytes;       // reads: exactly the piece's bytes
+  bool all_zero = false;
+};
+
+// Checksums of a write's payload as WriteRequest wants them.
+std::vector<uint32_t> write_checksums(const BlockPiece& where, const Buffer& payload);
+
+Frame encode_request(const Piece& piece, const RequestContext& context);
+
+// kInternal if the frame is no reply to such a piece.
+PieceReply decode_reply(const Piece& piece, const Frame& frame);
+
+// The first frame of each side.
+Frame encode_greeting(ClientId client, ServerId expected);
+// Ok if the frame is the greeting of `expected`.
+Status check_greeting(const Frame& frame, ServerId expected);
+
+}  // namespace shima

@@ -1,0 +1,115 @@
+// VolumeSession: the VolumeClient. Operations come in on any thread, are cut and checksummed there, and live on the loop.
+//
+// A piece is waiting (for a place in flight), out (a frame was sent), parked (to be sent again after a pause and a look at
+// the layout) or ended. From out on it holds its place in flight, so that what servers remember is bounded (R20).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+#include "accessserver/volume/backoff.h"
+#include "accessserver/volume/layout_fetcher.h"
+#include "accessserver/volume/operation.h"
+#include "accessserver/volume/piece_codec.h"
+#include "accessserver/volume/request_window.h"
+#include "accessserver/volume/server_link.h"
+#include "accessserver/volume/volume_client.h"
+
+namespace shima {
+
+class VolumeSession final : public VolumeClient {
+ public:
+  VolumeSession(LayoutSource& source, VolumeLayout layout, const VolumeClientOptions& options, ClientId client);
+  ~VolumeSession() override;
+
+  void read(uint64_t offset, uint64_t length, ReadDone done) override;
+  void write(uint64_t offset, Buffer bytes, Done done) override;
+  void punch(uint64_t offset, uint64_t length, Done done) override;
+  void read_site(const std::string& site, uint64_t offset, uint64_t length, ReadDone done) override;
+  Status refresh() override;
+  VolumeLayout layout() const override;
+  VolumeClientStats stats() override;
+  VolumeClientStats take_stats() override;
+
+ private:
+  using OperationPtr = std::shared_ptr<Operation>;
+  using LayoutPtr = std::shared_ptr<const VolumeLayout>;
+
+  enum class FetchWish : uint8_t { kNone, kWanted, kRunning };
+  struct GroupState {
+    RequestWindow window;
+    Sequence known;                 // highest sequence seen in a reply
+    std::vector<PiecePtr> parked;
+    uint32_t failures = 0;          // in a row
+    EventLoop::TimerId timer = 0;   // runs until the parked pieces' next try
+    FetchWish fetch = FetchWish::kNone;
+  };
+
+  // volume_session.cc: operations, any thread
+  void submit(OperationPtr operation, uint64_t offset, Buffer bytes);
+  Status check_range(const Operation& operation, uint64_t offset) const;
+  LayoutPtr current_layout() const;
+  template <typename F>
+  auto on_loop(F task);  // runs it on the loop and waits for its value
+
+  // volume_session.cc: operations, loop
+  void admit(const OperationPtr& operation);
+  void end_piece(const PiecePtr& piece, const Status& status);
+  void end_operation(Operation& operation);
+  void end_everything(const Status& status);
+  void keep_sweeping();
+  void sweep_deadlines();
+  Status deadline_error(const Piece& piece) const;
+
+  // piece_dispatch.cc: pieces, loop
+  void send_waiting();
+  void send_piece(const PiecePtr& piece);
+  const MemberLayout* choose_member(const Piece& piece, Status& why_not) const;
+  ServerLink& link_to(const MemberLayout& member);
+  void on_reply(Frame frame);
+  void on_good_reply(const PiecePtr& piece, const PieceReply& reply);
+  void on_link_lost(ServerId server, const ServerLink* link, const Status& why);
+  void park(const PiecePtr& piece, Status why);
+  void retry_group(GroupState& group);
+  void fetch_layout();
+  void on_layout(Result<VolumeLayout> fetched);
+  void adopt_layout(VolumeLayout layout);
+  void ask_for_changes(uint64_t now_us);
+  void resend_what_has_moved();
+
+  const VolumeClientOptions options_;
+  const std::string name_;
+  const VolumeId volume_;
+  const uint32_t block_size_;
+  const ClientId client_;
+  const Backoff backoff_;
+
+  mutable std::mutex layout_mutex_;
+  LayoutPtr layout_;  // under layout_mutex_; changed by the loop only
+
+  EventLoop loop_{"volume-client"};
+  LayoutFetcher fetcher_;
+
+  // The loop's own from here on.
+  std::vector<GroupState> groups_;
+  std::deque<PiecePtr> waiting_;
+  std::unordered_map<uint64_t, PiecePtr> out_;  // by frame id
+  std::map<ServerId, std::shared_ptr<ServerLink>> links_;
+  std::vector<std::function<void(Status)>> refresh_waiters_;
+  std::mt19937_64 random_;
+  uint64_t last_frame_ = 0;
+  uint64_t in_flight_ = 0, in_flight_bytes_ = 0;
+  uint64_t operations_ = 0;  // not ended
+  EventLoop::TimerId sweep_timer_ = 0;
+  bool fetching_ = false;
+  uint64_t last_fetch_us_ = 0;
+  Status closed_;  // why nothing is taken any more
+  VolumeClientStats total_, window_;
+};
+
+}  // namespace shima

@@ -1,0 +1,224 @@
+// shimactl volume create|list|show|delete
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "cli/record_text.h"
+#include "cli/session.h"
+#include "cli/size_text.h"
+
+namespace shima {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct NewVolume {
+  std::string name;
+  uint32_t copies = 0;
+  std::vector<std::string> sites;
+  std::string home;
+  std::string ack = "local";
+  std::string size = "0";
+  std::string block_size = "1MiB";
+  uint32_t groups = 0;
+};
+
+void print_volume(Session& session, const cluster::v1::VolumeRecord& volume) {
+  Facts facts;
+  facts.add("name", volume.name());
+  facts.add("volume id", std::to_string(volume.volume_id()));
+  facts.add("home", volume.home());
+  facts.add("sites", join(words(volume.sites()), ", "));
+  facts.add("acknowledge", ack_name(volume.ack()));
+  facts.add("size", volume.size_bytes() == 0 ? "not set"
+                                             : format_bytes(volume.size_bytes()) + " (" +
+                                                   std::to_string(volume.size_bytes()) + " bytes)");
+  facts.add("block size", format_bytes(volume.block_size()));
+  facts.add("groups", std::to_string(volume.groups_size()));
+  facts.add("life", std::to_string(volume.life()));
+  facts.add("config version", std::to_string(volume.config_version()));
+  if (volume.deleting()) facts.add("state", "is being deleted");
+  facts.print(session.out);
+}
+
+void print_members(Session& session, const volume::v1::GetVolumeReply& reply) {
+  std::map<uint64_t, std::string> names;
+  for (const auto& server : reply.servers()) names[server.server_id()] = server.name();
+  Table table({{"GROUP", Align::kRight},
+               {"TERM", Align::kRight},
+               {"ROLE"},
+               {"SERVER"},
+               {"INCARNATION", Align::kRight},
+               {"WHOLE"},
+               {"IN SYNC"}});
+  for (const auto& group : reply.record().groups()) {
+    for (const auto& member : group.members()) {
+      auto name = names.find(member.server_id());
+      table.add_row({std::to_string(group.index()), std::to_string(group.term()), role_name(member.role()),
+                     name == names.end() ? member.site() + "/?" : name->second,
+                     std::to_string(member.incarnation()), yes_no(member.whole()), yes_no(member.in_sync())});
+    }
+  }
+  session.out << '\n';
+  table.print(session.out);
+}
+
+Status create_volume(Session& session, const NewVolume& wanted) {
+  volume::v1::CreateVolumeRequest request;
+  request.set_name(wanted.name);
+  request.set_copies(wanted.copies);
+  for (const std::string& site : wanted.sites) request.add_sites(site);
+  request.set_home(wanted.home);
+  request.set_ack(wanted.ack == "all" ? cluster::v1::ACK_MODE_ALL : cluster::v1::ACK_MODE_LOCAL);
+  request.set_size_bytes(parse_size(wanted.size).value());
+  request.set_block_size(static_cast<uint32_t>(parse_size(wanted.block_size).value()));
+  request.set_groups(wanted.groups);
+  auto reply = session.control().create_volume(request);
+  if (!reply) return reply.status();
+  if (session.json()) {
+    print_json(session.out, volume_json(reply->record()));
+  } else {
+    print_volume(session, reply->record());
+  }
+  return Status::ok();
+}
+
+Status list_volumes(Session& session) {
+  auto reply = session.control().list_volumes({});
+  if (!reply) return reply.status();
+  if (session.json()) {
+    ordered_json volumes = ordered_json::array();
+    for (const auto& volume : reply->volumes()) volumes.push_back(volume_json(volume));
+    print_json(session.out, {{"volumes", volumes}, {"stale_ms", reply->stale_ms()}});
+    return Status::ok();
+  }
+  Table table({{"VOLUME"},
+               {"HOME"},
+               {"SITES"},
+               {"ACK"},
+               {"SIZE", Align::kRight},
+               {"BLOCK", Align::kRight},
+               {"GROUPS", Align::kRight},
+               {"STATE"}});
+  for (const auto& volume : reply->volumes()) {
+    table.add_row({volume.name(), volume.home(), join(words(volume.sites()), ","), ack_name(volume.ack()),
+                   volume.size_bytes() == 0 ? "" : format_bytes(volume.size_bytes()),
+                   format_bytes(volume.block_size()), std::to_string(volume.groups()),
+                   volume.deleting() ? "deleting" : "there"});
+  }
+  table.print(session.out);
+  return Status::ok();
+}
+
+Status show_volume(Session& session, const std::string& name) {
+  volume::v1::GetVolumeRequest request;
+  request.set_name(name);
+  auto reply = session.control().get_volume(request);
+  if (!reply) return reply.status();
+  if (session.json()) {
+    ordered_json document = volume_json(reply->record());
+    document["servers"] = ordered_json::array();
+    for (const auto& server : reply->servers()) document["servers"].push_back(server_json(server));
+    document["stale_ms"] = reply->stale_ms();
+    print_json(session.out, document);
+    return Status::ok();
+  }
+  print_volume(session, reply->record());
+  print_members(session, *reply);
+  return Status::ok();
+}
+
+Status delete_volume(Session& session, const std::string& name) {
+  volume::v1::DeleteVolumeRequest request;
+  request.set_name(name);
+  auto reply = session.control().delete_volume(request);
+  if (!reply) return reply.status();
+  if (session.json()) {
+    print_json(session.out, {{"name", name}, {"deleting", true}});
+  } else {
+    session.out << "volume " << name << " is being deleted\n";
+  }
+  return Status::ok();
+}
+
+std::string check_block_size(const std::string& text) {
+  auto bytes = parse_size(text);
+  if (!bytes) return bytes.status().message();
+  const bool fits = *bytes >= (64u << 10) && *bytes <= (4u << 20) && (*bytes & (*bytes - 1)) == 0;
+  return fits ? "" : "wanted a block size of 64KiB, 128KiB, ... 4MiB (a power of two), found '" + text + "'";
+}
+
+std::string check_size(const std::string& text) {
+  auto bytes = parse_size(text);
+  return bytes ? "" : bytes.status().message();
+}
+
+void add_create(CLI::App& volume, Session& session, Action& chosen) {
+  auto wanted = std::make_shared<NewVolume>();
+  auto* create = volume.add_subcommand("create", "Makes a volume");
+  create->add_option("name", wanted->name, "Name, 1 to 63 of a-z, 0-9, . and -")
+      ->required()
+      ->type_name("NAME");
+  create
+      ->add_option("--copies", wanted->copies,
+                   "Number of sites with a copy (default: 3, or all if there are fewer)")
+      ->check(CLI::Range(1, 64))
+      ->type_name("N");
+  create->add_option("--sites", wanted->sites, "Sites with a copy (default: chosen)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("SITE,...");
+  create
+      ->add_option("--home", wanted->home,
+                   "Site that orders the writes (default: the first of --sites, or the site "
+                   "of the server that answers)")
+      ->type_name("SITE");
+  create
+      ->add_option("--ack", wanted->ack,
+                   "When a write is acknowledged: after two servers at home (local), or also "
+                   "after every site in sync (all)")
+      ->check(CLI::IsMember({"local", "all"}))
+      ->capture_default_str();
+  create->add_option("--size", wanted->size, "Size of the volume's file (default: set by the first import)")
+      ->check(check_size)
+      ->type_name("SIZE");
+  create->add_option("--block-size", wanted->block_size, "Size of a block, 64KiB to 4MiB")
+      ->check(check_block_size)
+      ->type_name("SIZE")
+      ->capture_default_str();
+  create
+      ->add_option("--groups", wanted->groups, "Number of replica groups that share the blocks (default: 8)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("W");
+  create->callback([&session, &chosen, wanted] {
+    chosen = [&session, wanted] { return create_volume(session, *wanted); };
+  });
+}
+
+}  // namespace
+
+void add_volume_commands(CLI::App& app, Session& session, Action& chosen) {
+  auto* volume = app.add_subcommand("volume", "Volumes; SIZE is bytes or takes KiB, MiB, GiB, TiB");
+  volume->require_subcommand(1);
+  add_create(*volume, session, chosen);
+
+  auto* list = volume->add_subcommand("list", "All volumes");
+  list->callback([&] { chosen = [&] { return list_volumes(session); }; });
+
+  auto name = std::make_shared<std::string>();
+  auto* show = volume->add_subcommand("show", "One volume and where its groups live");
+  show->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");
+  show->callback(
+      [&session, &chosen, name] { chosen = [&session, name] { return show_volume(session, *name); }; });
+
+  auto* remove = volume->add_subcommand("delete", "Deletes a volume and all its data, for ever");
+  remove->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");
+  remove->callback(
+      [&session, &chosen, name] { chosen = [&session, name] { return delete_volume(session, *name); }; });
+
+  add_transfer_commands(*volume, session, chosen);
+}
+
+}  // namespace shima
