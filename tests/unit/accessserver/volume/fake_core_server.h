@@ -1,0 +1,82 @@
+// A core server for tests of the volume client: answers from a map, and misbehaves on request.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "accessserver/volume/volume_layout.h"
+#include "common/transport/connection.h"
+#include "shima/data/v1/data.pb.h"
+
+namespace shima {
+
+// What all servers of a test share: the volume's blocks and the requests that were carried out.
+struct FakeVolume {
+  explicit FakeVolume(uint32_t block_size) : block_size(block_size) {}
+
+  const uint32_t block_size;
+  std::mutex mutex;
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint8_t>> blocks;                  // by group and block
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, data::v1::WriteReply> results;     // by group, client and request
+  std::map<uint32_t, uint64_t> sequences;                                                // by group
+  std::vector<data::v1::WriteRequest> writes;  // every one that came in, duplicates too
+  std::vector<data::v1::ReadRequest> reads;
+  uint64_t executed = 0;                       // writes that were not duplicates
+};
+
+enum class Misbehave { kNo, kIgnore, kClose, kFlipBit, kAnswerTwice, kExecuteThenClose };
+
+struct Behaviour {
+  Misbehave how = Misbehave::kNo;
+  Code code = Code::kOk;   // other than kOk: the answer, nothing is carried out
+  uint32_t delay_ms = 0;
+};
+
+class FakeCoreServer {
+ public:
+  using Choose = std::function<Behaviour(const data::v1::Header&)>;
+
+  FakeCoreServer(std::shared_ptr<FakeVolume> volume, uint64_t server_id);
+  ~FakeCoreServer();
+
+  void behave(Choose choose);     // for each request; from any thread
+  void drop_connections();        // returns when they are closed
+  uint16_t port() const { return listener_->port(); }
+  MemberLayout member(MemberKind kind, const std::string& site = "here") const;
+
+ private:
+  void on_frame(Connection& connection, Frame frame);
+  Frame answer(const Frame& request, const data::v1::Header& header, const Behaviour& behaviour);
+  Frame answer_read(const data::v1::ReadRequest& read, const Behaviour& behaviour);
+  data::v1::WriteReply answer_write(const data::v1::WriteRequest& write, const Buffer& payload, const Behaviour& behaviour);
+
+  const std::shared_ptr<FakeVolume> volume_;
+  const uint64_t server_id_;
+  EventLoop loop_{"fake-core"};
+  std::mutex mutex_;
+  Choose choose_;                                  // under mutex_
+  std::vector<std::weak_ptr<Connection>> connections_;  // the loop's
+  std::unique_ptr<Listener> listener_;
+};
+
+// A layout that tests set, which may also fail.
+class FakeLayoutSource : public LayoutSource {
+ public:
+  Result<VolumeLayout> fetch(const std::string& name) override;
+  void set(Result<VolumeLayout> layout);
+  int fetches();
+
+ private:
+  std::mutex mutex_;
+  Result<VolumeLayout> layout_{Code::kNotFound, "there is no such volume"};
+  int fetches_ = 0;
+};
+
+// A volume "db" of 8 groups; group i has the primary members[i % size].
+VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size, uint64_t size_bytes);
+
+}  // namespace shima

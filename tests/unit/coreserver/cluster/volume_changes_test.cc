@@ -1,0 +1,168 @@
+#include "coreserver/cluster/volume_changes.h"
+
+#include <gtest/gtest.h>
+
+#include "coreserver/cluster/cidr.h"
+#include "coreserver/cluster/site_rules.h"
+#include "coreserver/cluster/volume_planning.h"
+#include "tests/unit/coreserver/cluster/sample_cluster.h"
+
+namespace shima {
+namespace {
+
+using replication::Role;
+
+TEST(VolumeChanges, ARestartNamesTheIncarnationInEveryGroup) {
+  VolumeInfo before = sample_volume();
+  VolumeInfo after = with_restart(before, ServerId(1), Incarnation(2)).value();
+  for (const GroupInfo& g : after.groups) EXPECT_EQ(g.find(ServerId(1))->incarnation, Incarnation(2));
+  EXPECT_EQ(after.groups[0].find(ServerId(2))->incarnation, Incarnation(1));
+  EXPECT_EQ(after.config_version, before.config_version.next());
+}
+
+TEST(VolumeChanges, ARestartRaisesTheTermOnlyWhereTheServerIsPrimary) {
+  VolumeInfo after = with_restart(sample_volume(), ServerId(1), Incarnation(2)).value();
+  EXPECT_EQ(after.groups[0].term, Term(2));
+  EXPECT_EQ(after.groups[1].term, Term(1));
+  VolumeInfo remote = with_restart(sample_volume(), ServerId(3), Incarnation(2)).value();
+  EXPECT_EQ(remote.groups[0].term, Term(1));
+}
+
+TEST(VolumeChanges, ARestartThatIsNamedAlreadyChangesNothing) {
+  VolumeInfo once = with_restart(sample_volume(), ServerId(1), Incarnation(2)).value();
+  EXPECT_EQ(with_restart(once, ServerId(1), Incarnation(2)).value(), once);
+  EXPECT_EQ(with_restart(once, ServerId(99), Incarnation(2)).value(), once);
+}
+
+TEST(VolumeChanges, AnOlderIncarnationIsFenced) {
+  VolumeInfo newer = with_restart(sample_volume(), ServerId(1), Incarnation(3)).value();
+  EXPECT_EQ(with_restart(newer, ServerId(1), Incarnation(2)).status().code(), Code::kStaleTerm);
+}
+
+TEST(VolumeChanges, MembershipChangesOneRemoteOfOneGroup) {
+  VolumeInfo before = sample_volume();
+  VolumeInfo after = with_membership(before, GroupIndex(1), Term(1), ServerId(3), false, true).value();
+  EXPECT_FALSE(after.groups[1].find(ServerId(3))->whole);
+  EXPECT_TRUE(after.groups[0].find(ServerId(3))->whole);
+  EXPECT_EQ(after.config_version, before.config_version.next());
+  EXPECT_EQ(after.groups[1].term, Term(1));
+  EXPECT_EQ(with_membership(after, GroupIndex(1), Term(1), ServerId(3), false, true).value(), after);
+}
+
+TEST(VolumeChanges, MembershipOfAnotherTermIsStale) {
+  EXPECT_EQ(
+      with_membership(sample_volume(), GroupIndex(0), Term(2), ServerId(3), false, true).status().code(),
+      Code::kStaleTerm);
+}
+
+TEST(VolumeChanges, OnlyRemotesLeaveTheWholeSet) {
+  for (ServerId server : {ServerId(1), ServerId(2), ServerId(77)}) {
+    EXPECT_EQ(with_membership(sample_volume(), GroupIndex(0), Term(1), server, false, true).status().code(),
+              Code::kInvalidArgument);
+  }
+  EXPECT_EQ(
+      with_membership(sample_volume(), GroupIndex(9), Term(1), ServerId(3), false, true).status().code(),
+      Code::kInvalidArgument);
+}
+
+TEST(VolumeChanges, AVolumeGrowsAndDoesNotShrink) {
+  VolumeInfo v = sample_volume();
+  EXPECT_EQ(with_size(v, v.size_bytes + 1)->size_bytes, v.size_bytes + 1);
+  EXPECT_EQ(with_size(v, v.size_bytes - 1).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(with_size(v, v.size_bytes)->config_version, v.config_version);
+}
+
+TEST(VolumeChanges, ADeletionEndsWhenEveryMemberHasDropped) {
+  VolumeInfo v = sample_volume();
+  EXPECT_EQ(with_dropped(v, ServerId(1)).status().code(), Code::kFailedPrecondition);
+  v = with_deleting(v).value();
+  EXPECT_EQ(with_size(v, v.size_bytes + 1).status().code(), Code::kFailedPrecondition);
+  for (uint64_t id : {4, 1, 3}) v = with_dropped(v, ServerId(id)).value();
+  EXPECT_FALSE(everyone_dropped(v));
+  v = with_dropped(v, ServerId(2)).value();
+  EXPECT_TRUE(everyone_dropped(v));
+}
+
+TEST(VolumeChanges, TheReplicaGroupSeesTheRecord) {
+  VolumeInfo v = sample_volume();
+  replication::GroupConfig c = group_config_of(v, GroupIndex(1));
+  EXPECT_EQ(c.term, Term(1));
+  EXPECT_EQ(c.version, v.config_version);
+  EXPECT_EQ(c.role_of(ServerId(2)), Role::kPrimary);
+  EXPECT_EQ(c.members.size(), 4u);
+}
+
+TEST(VolumePlanning, DefaultsToThreeCopiesAndTheFirstSiteThatCanBeAHome) {
+  ClusterState state = sample_state();
+  state.servers[ServerId(2)].alive = false;  // site-a has one failure domain left
+  VolumeSpec spec;
+  spec.name = "db";
+  VolumeInfo v = plan_volume(state, spec).value();
+  EXPECT_EQ(v.home, "site-b");
+  EXPECT_EQ(v.sites.size(), 3u);
+  EXPECT_EQ(v.sites.front(), "site-b");
+  EXPECT_EQ(v.groups.size(), kDefaultGroups);
+  for (const GroupInfo& g : v.groups) {
+    EXPECT_EQ(g.members.size(), 4u);
+    EXPECT_EQ(g.members[0].role, Role::kPrimary);
+    EXPECT_EQ(g.members[0].incarnation, Incarnation(1));
+    EXPECT_EQ(g.find(ServerId(2)), nullptr);
+  }
+}
+
+TEST(VolumePlanning, RefusesWhatCannotBe) {
+  auto code_of = [](VolumeSpec spec) {
+    if (spec.name.empty()) spec.name = "db";
+    return plan_volume(sample_state(), spec).status().code();
+  };
+  EXPECT_EQ(code_of({.name = "Bad Name"}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.copies = 4}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.sites = {"site-x"}}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.sites = {"site-a", "site-b"}, .home = "site-c"}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.block_size = 100000}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.groups = 0}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.sites = {"site-c", "site-a"}}), Code::kOk);
+  EXPECT_EQ(plan_volume(ClusterState(), {.name = "db"}).status().code(), Code::kFailedPrecondition);
+}
+
+TEST(Cidr, HoldsItsAddressesInBothFamilies) {
+  EXPECT_TRUE(parse_cidr("10.1.0.0/16")->contains(*parse_ip("10.1.255.9")));
+  EXPECT_FALSE(parse_cidr("10.1.0.0/16")->contains(*parse_ip("10.2.0.1")));
+  EXPECT_TRUE(parse_cidr("fd00:1::/32")->contains(*parse_ip("fd00:1:2::3")));
+  EXPECT_FALSE(parse_cidr("fd00:1::/32")->contains(*parse_ip("10.1.0.1")));
+  EXPECT_TRUE(parse_cidr("0.0.0.0/0")->contains(*parse_ip("1.2.3.4")));
+  EXPECT_TRUE(parse_cidr("10.0.0.0/8")->overlaps(*parse_cidr("10.3.0.0/16")));
+  EXPECT_FALSE(parse_cidr("10.1.0.0/16")->overlaps(*parse_cidr("10.3.0.0/16")));
+  for (const char* bad :
+       {"10.0.0.0", "10.0.0.0/33", "10.0.0.1/8", "host/8", "10.0.0.0/", "::/129", "10.0.0.0/-1"}) {
+    EXPECT_FALSE(parse_cidr(bad)) << bad;
+  }
+}
+
+TEST(SiteRules, AServersAddressesMustBeItsSites) {
+  std::map<std::string, SiteInfo> sites = {
+      {"a", {"a", {}, {"10.1.0.0/16"}, {}}}, {"b", {"b", {}, {"10.2.0.0/16"}, {}}}, {"c", {"c", {}, {}, {}}}};
+  auto judge = [&](const char* site, const char* address) {
+    ServerNetworks n{{address, 1}, {address, 1}, {"192.0.2.1", 1}, {address, 1}};
+    return check_server_addresses(site, n, sites);
+  };
+  EXPECT_TRUE(judge("a", "10.1.2.3"));
+  EXPECT_TRUE(judge("c", "10.9.0.1"));
+  EXPECT_TRUE(judge("a", "core-0.example"));
+  Status other = judge("c", "10.2.0.1");
+  EXPECT_EQ(other.code(), Code::kFailedPrecondition);
+  EXPECT_NE(other.message().find("site b"), std::string::npos) << other.message();
+  Status none = judge("a", "10.9.0.1");
+  EXPECT_EQ(none.code(), Code::kFailedPrecondition);
+  EXPECT_NE(none.message().find("10.1.0.0/16"), std::string::npos) << none.message();
+}
+
+TEST(SiteRules, SubnetsOfSitesDoNotOverlap) {
+  std::map<std::string, SiteInfo> sites = {{"a", {"a", {}, {"10.1.0.0/16"}, {}}}};
+  EXPECT_FALSE(check_new_site({"b", {}, {"10.0.0.0/8"}, {}}, sites));
+  EXPECT_TRUE(check_new_site({"b", {}, {"10.2.0.0/16"}, {}}, sites));
+  EXPECT_FALSE(check_new_site({"b", {}, {"10.2.0.0"}, {}}, sites));
+}
+
+}  // namespace
+}  // namespace shima

@@ -1,0 +1,166 @@
+// A core server for tests of the control plane: a small cluster in memory, and errors on request.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "coreserver/rpc/server_facade.h"
+
+namespace shima {
+
+class FakeFacade : public ServerFacade {
+ public:
+  FakeFacade() {
+    for (const char* site : {"site-a", "site-b", "site-c"}) {
+      sites.push_back({.name = site, .labels = {{"zone", site}}, .cidrs = {"10.0.0.0/24"}});
+      for (int i = 0; i < 2; ++i) {
+        ServerInfo server;
+        server.id = ServerId(servers.size() + 1);
+        server.name = std::string(site) + "/core-" + std::to_string(i);
+        server.site = site;
+        server.failure_domain = "host-" + std::to_string(i);
+        server.incarnation = Incarnation(3);
+        server.networks.client = {"127.0.0.1", 7001};
+        server.alive = true;
+        servers.push_back(server);
+      }
+    }
+  }
+
+  // Every method answers with this while it is an error.
+  Status failure;
+  std::vector<SiteInfo> sites;
+  std::vector<ServerInfo> servers;
+  std::map<std::string, VolumeInfo> volumes;
+  std::vector<GroupReport> groups;
+  VolumeSpec last_spec;
+  int calls = 0;
+
+  std::string server_name() const override { return "site-a/core-0"; }
+  std::string site_name() const override { return "site-a"; }
+  ServerId server_id() const override { return ServerId(1); }
+  Incarnation incarnation() const override { return Incarnation(3); }
+  uint64_t stale_ms() override { return 7; }
+
+  Result<VolumeInfo> create_volume(const VolumeSpec& wanted) override {
+    auto lock = count_call();
+    last_spec = wanted;
+    SHIMA_RETURN_IF_ERROR(failure);
+    if (volumes.contains(wanted.name))
+      return {Code::kAlreadyExists, "there is a volume " + wanted.name + " already"};
+    VolumeInfo volume;
+    volume.name = wanted.name;
+    volume.id = VolumeId(volumes.size() + 1);
+    volume.home = wanted.home;
+    volume.sites =
+        wanted.sites.empty() ? std::vector<std::string>{"site-a", "site-b", "site-c"} : wanted.sites;
+    volume.ack = wanted.ack;
+    volume.block_size = wanted.block_size;
+    volume.size_bytes = wanted.size_bytes;
+    volume.config_version = ConfigVersion(1);
+    for (uint32_t i = 0; i < wanted.groups; ++i) volume.groups.push_back(group(i));
+    volumes[wanted.name] = volume;
+    return volume;
+  }
+  Status delete_volume(const std::string& name) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    return volumes.erase(name) ? Status::ok() : no_volume(name);
+  }
+  Result<VolumeDetails> get_volume(const std::string& name) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    auto found = volumes.find(name);
+    if (found == volumes.end()) return no_volume(name);
+    return VolumeDetails{found->second, {servers[0], servers[1], servers[2], servers[4]}};
+  }
+  Result<std::vector<VolumeInfo>> list_volumes() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    std::vector<VolumeInfo> all;
+    for (const auto& [name, volume] : volumes) all.push_back(volume);
+    return all;
+  }
+  Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    auto found = volumes.find(name);
+    if (found == volumes.end()) return no_volume(name);
+    if (size_bytes < found->second.size_bytes)
+      return {Code::kInvalidArgument, "the volume would become smaller"};
+    found->second.size_bytes = size_bytes;
+    return found->second;
+  }
+  Result<std::vector<SiteInfo>> list_sites() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    return sites;
+  }
+  Result<SiteInfo> add_site(const SiteInfo& site) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    sites.push_back(site);
+    return site;
+  }
+  Result<std::vector<ServerInfo>> list_servers() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    return servers;
+  }
+  Result<ClusterStatus> status() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    ClusterStatus status;
+    status.etcd_reachable = true;
+    status.sites = static_cast<uint32_t>(sites.size());
+    status.servers = static_cast<uint32_t>(servers.size());
+    status.servers_away = {"site-c/core-1"};
+    status.volumes = {{"db", {}}, {"web", {"group 3: site-c/core-1 is away"}}};
+    return status;
+  }
+  Result<std::vector<GroupReport>> show_groups(const std::string& volume) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    if (!volumes.contains(volume)) return no_volume(volume);
+    return groups;
+  }
+  Result<ServerStatistics> stats() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    ServerStatistics stats;
+    stats.uptime_ms = 61'000;
+    stats.values = {{"writes_committed", "count", 12}, {"writes_bytes", "bytes", 3 << 20}};
+    stats.disks = {{"/disk-0", 10ull << 30, 4ull << 30, {{"journal_live_bytes", "bytes", 4096}}}};
+    return stats;
+  }
+
+  static GroupInfo group(uint32_t index) {
+    GroupInfo group;
+    group.index = GroupIndex(index);
+    group.term = Term(2);
+    group.members = {
+        {ServerId(1), Incarnation(3), replication::Role::kPrimary, true, true, "site-a"},
+        {ServerId(2), Incarnation(3), replication::Role::kSecondary, true, true, "site-a"},
+        {ServerId(3), Incarnation(3), replication::Role::kRemote, true, true, "site-b"},
+        {ServerId(5), Incarnation(3), replication::Role::kRemote, true, true, "site-c"},
+    };
+    return group;
+  }
+
+ private:
+  std::unique_lock<std::mutex> count_call() {
+    std::unique_lock lock(mutex_);
+    ++calls;
+    return lock;
+  }
+  static Status no_volume(const std::string& name) {
+    return {Code::kNotFound, "there is no volume " + name + "; shimactl volume list shows those that are"};
+  }
+
+  std::mutex mutex_;
+};
+
+}  // namespace shima
