@@ -2,9 +2,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <thread>
 
 #include "accessserver/volume/grpc_layout.h"
 #include "accessserver/volume/volume_client.h"
@@ -119,6 +123,21 @@ void print_import(Session& session, const std::string& name, const ImageFile& im
               << ", p99 " << ms_text(p99) << '\n';
 }
 
+// The size was set through one server; the client's layout may come from another that learns of it a moment
+// later.
+Status wait_for_size(VolumeClient& client, uint64_t size) {
+  for (int looks = 0; client.layout().size_bytes < size; ++looks) {
+    if (looks == 50) {
+      return {Code::kUnavailable,
+              "the volume's size was set to " + std::to_string(size) + ", but the core servers still say " +
+                  std::to_string(client.layout().size_bytes) + "; is etcd reachable? Try again"};
+    }
+    if (looks > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    SHIMA_RETURN_IF_ERROR(client.refresh());
+  }
+  return Status::ok();
+}
+
 Status import_volume(Session& session, const std::string& name, const std::string& path) {
   auto image = ImageFile::open(path);
   if (!image) return image.status();
@@ -129,6 +148,7 @@ Status import_volume(Session& session, const std::string& name, const std::strin
   auto open = open_volume(session, *record, plan->limits);
   if (!open) return open.status();
   VolumeClient& client = *open->client;
+  SHIMA_RETURN_IF_ERROR(wait_for_size(client, plan->volume_bytes));
   const VolumeWrites writes{
       [&](uint64_t offset, Buffer bytes, IoDone done) {
         client.write(offset, std::move(bytes), std::move(done));

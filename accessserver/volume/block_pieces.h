@@ -20,7 +20,8 @@ struct BlockPiece {
 // The pieces of [offset, offset + length), ascending; none for length 0.
 std::vector<BlockPiece> cut_at_blocks(uint64_t offset, uint64_t length, uint32_t block_size);
 
-// The smallest run of whole chunks (4 KiB) of the block that holds the piece; range_offset is meaningless then.
+// The smallest run of whole chunks (4 KiB) of the block that holds the piece; range_offset is meaningless
+// then.
 BlockPiece whole_chunks(const BlockPiece& piece);
 
 }  // namespace shima

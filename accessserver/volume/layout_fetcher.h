@@ -1,7 +1,7 @@
 // LayoutFetcher: asks a LayoutSource on a thread of its own, since the answer may take seconds.
 //
-// Threads: request() from any; `done` is called on the fetcher's thread, once a request, in order. The destructor waits for the
-// fetch in progress; requests not begun are dropped.
+// Threads: request() from any; `done` is called on the fetcher's thread, once a request, in order. The
+// destructor waits for the fetch in progress; requests not begun are dropped.
 #pragma once
 
 #include <condition_variable>

@@ -19,7 +19,7 @@ class ServerLink;
 
 struct Operation {
   OperationKind kind = OperationKind::kRead;
-  std::string site;    // reads: this site's own member; empty: the primary
+  std::string site;  // reads: this site's own member; empty: the primary
   uint64_t length = 0;
   uint64_t started_us = 0, deadline_us = 0;
   std::function<void(Status, Buffer)> done;
@@ -35,16 +35,16 @@ struct Piece {
   std::shared_ptr<Operation> operation;
   BlockPiece where;
   GroupIndex group;
-  Buffer payload;                   // writes
-  std::vector<uint32_t> checksums;  // writes
-  RequestId request;                // writes; given when first sent
-  uint64_t frame = 0;               // id of the frame that is out; 0: none
-  uint64_t sent_us = 0;             // when last
-  ServerId server;                  // to whom last
-  Term term;                        // of the group, as the layout had it then
-  const ServerLink* link = nullptr; // what it was last sent over; for comparison only
+  Buffer payload;                    // writes
+  std::vector<uint32_t> checksums;   // writes
+  RequestId request;                 // writes; given when first sent
+  uint64_t frame = 0;                // id of the frame that is out; 0: none
+  uint64_t sent_us = 0;              // when last
+  ServerId server;                   // to whom last
+  Term term;                         // of the group, as the layout had it then
+  const ServerLink* link = nullptr;  // what it was last sent over; for comparison only
   std::string server_name;
-  bool placed = false;              // holds a place in flight
+  bool placed = false;  // holds a place in flight
   uint32_t times_sent = 0, times_corrupt = 0;
   Status last_error;
 

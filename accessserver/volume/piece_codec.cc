@@ -44,7 +44,8 @@ Status status_of(uint32_t code, const std::string& message) {
 }
 
 PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::ReadReply& reply) {
-  PieceReply result{.status = status_of(reply.code(), reply.message()), .sequence = Sequence(reply.sequence())};
+  PieceReply result{.status = status_of(reply.code(), reply.message()),
+                    .sequence = Sequence(reply.sequence())};
   if (!result.status) return result;
   if (reply.all_zero()) {
     result.all_zero = true;
@@ -56,7 +57,8 @@ PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::R
                                          std::to_string(frame.payload.size()) + " in the reply"};
     return result;
   }
-  result.status = verify_payload(frame.payload.span(), {reply.checksums().data(), size_t(reply.checksums_size())});
+  result.status =
+      verify_payload(frame.payload.span(), {reply.checksums().data(), size_t(reply.checksums_size())});
   result.bytes = frame.payload.slice(piece.where.offset - chunks.offset, piece.where.length);
   return result;
 }
@@ -64,7 +66,8 @@ PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::R
 }  // namespace
 
 std::vector<uint32_t> write_checksums(const BlockPiece& where, const Buffer& payload) {
-  if (where.offset % kChunkSize == 0 && where.length % kChunkSize == 0) return chunk_checksums(payload.span());
+  if (where.offset % kChunkSize == 0 && where.length % kChunkSize == 0)
+    return chunk_checksums(payload.span());
   return {crc32c(payload.span())};
 }
 
@@ -92,7 +95,8 @@ PieceReply decode_reply(const Piece& piece, const Frame& frame) {
       return {.status = status_of(reply.code(), reply.message()), .sequence = Sequence(reply.sequence())};
     }
   }
-  return {.status = {Code::kInternal, "the server's reply is of another kind than the request: versions differ?"}};
+  return {.status = {Code::kInternal,
+                     "the server's reply is of another kind than the request: versions differ?"}};
 }
 
 Frame encode_greeting(ClientId client, ServerId expected) {

@@ -29,7 +29,8 @@ void VolumeSession::send_waiting() {
     in_flight_++;
     in_flight_bytes_ += piece->cost();
     piece->placed = true;
-    if (piece->operation->kind != OperationKind::kRead) piece->request = groups_[piece->group.value].window.begin();
+    if (piece->operation->kind != OperationKind::kRead)
+      piece->request = groups_[piece->group.value].window.begin();
     send_piece(piece);
   }
 }
@@ -52,25 +53,27 @@ void VolumeSession::send_piece(const PiecePtr& piece) {
   if (piece->times_sent++ > 0) total_.pieces_sent_again++, window_.pieces_sent_again++;
   out_[piece->frame] = piece;
   link.send(encode_request(*piece, {.volume = volume_,
-                                                .inode = kTheOneFile,
-                                                .client = client_,
-                                                .settled_below = group.window.settled_below(),
-                                                .known_sequence = group.known,
-                                                .deadline_ms = static_cast<uint32_t>(left_ms)}));
+                                    .inode = kTheOneFile,
+                                    .client = client_,
+                                    .settled_below = group.window.settled_below(),
+                                    .known_sequence = group.known,
+                                    .deadline_ms = static_cast<uint32_t>(left_ms)}));
 }
 
 const MemberLayout* VolumeSession::choose_member(const Piece& piece, Status& why_not) const {
   const std::string& site = piece.operation->site;
   for (const MemberLayout& member : layout_->groups[piece.group.value].members) {
     // The home has two members; its primary has every block, its secondary only second copies.
-    bool wanted = site.empty() || site == layout_->home ? member.kind == MemberKind::kPrimary : member.site == site;
+    bool wanted =
+        site.empty() || site == layout_->home ? member.kind == MemberKind::kPrimary : member.site == site;
     if (!wanted) continue;
     if (!member.host.empty()) return &member;
-    why_not = {Code::kUnavailable, "the address of server " + std::to_string(member.server.value) + " is not known: is it registered?"};
+    why_not = {Code::kUnavailable, "the address of server " + std::to_string(member.server.value) +
+                                       " is not known: is it registered?"};
     return nullptr;
   }
-  why_not = {Code::kUnavailable, "group " + std::to_string(piece.group.value) + " of volume " + name_ + " has no " +
-                                     (site.empty() ? "primary" : "member at " + site)};
+  why_not = {Code::kUnavailable, "group " + std::to_string(piece.group.value) + " of volume " + name_ +
+                                     " has no " + (site.empty() ? "primary" : "member at " + site)};
   return nullptr;
 }
 
@@ -81,12 +84,16 @@ ServerLink& VolumeSession::link_to(const MemberLayout& member) {
   if (link) {  // the server has moved: what was sent to its old address will not be answered
     std::shared_ptr<ServerLink> old = std::exchange(link, nullptr);
     old->close();
-    loop_.post([this, old, id = member.server] { on_link_lost(id, old.get(), {Code::kUnavailable, "the server has a new address"}); });
+    loop_.post([this, old, id = member.server] {
+      on_link_lost(id, old.get(), {Code::kUnavailable, "the server has a new address"});
+    });
   }
-  ConnectionOptions options{.dead_after_ms = options_.dead_after_ms, .socket_buffer_bytes = options_.socket_buffer_bytes};
+  ConnectionOptions options{.dead_after_ms = options_.dead_after_ms,
+                            .socket_buffer_bytes = options_.socket_buffer_bytes};
   link = std::make_shared<ServerLink>(loop_, peer, client_, options);
-  link->open({.on_reply = [this](Frame frame) { on_reply(std::move(frame)); },
-                      .on_lost = [this, id = member.server, raw = link.get()](Status why) { on_link_lost(id, raw, why); }});
+  link->open(
+      {.on_reply = [this](Frame frame) { on_reply(std::move(frame)); },
+       .on_lost = [this, id = member.server, raw = link.get()](Status why) { on_link_lost(id, raw, why); }});
   return *link;
 }
 
@@ -100,7 +107,8 @@ void VolumeSession::on_reply(Frame frame) {
     on_good_reply(piece, reply);
   } else if (code == Code::kCorrupt) {
     total_.checksum_errors++, window_.checksum_errors++;
-    if (++piece->times_corrupt < kMaxCorruptTries) return park(piece, reply.status.with_context(piece->server_name));
+    if (++piece->times_corrupt < kMaxCorruptTries)
+      return park(piece, reply.status.with_context(piece->server_name));
     end_piece(piece, reply.status.with_context(piece->server_name + ", after three tries"));
   } else if (is_worth_another_try(code)) {
     return park(piece, reply.status.with_context(piece->server_name));
@@ -121,7 +129,8 @@ void VolumeSession::on_good_reply(const PiecePtr& piece, const PieceReply& reply
     } else if (reply.all_zero) {
       std::memset(operation.assembled.get() + piece->where.range_offset, 0, piece->where.length);
     } else {
-      std::memcpy(operation.assembled.get() + piece->where.range_offset, reply.bytes.data(), piece->where.length);
+      std::memcpy(operation.assembled.get() + piece->where.range_offset, reply.bytes.data(),
+                  piece->where.length);
     }
   }
   end_piece(piece, {});
@@ -161,7 +170,8 @@ void VolumeSession::fetch_layout() {
     if (group.fetch == FetchWish::kWanted) group.fetch = FetchWish::kRunning;
   }
   total_.layouts_fetched++, window_.layouts_fetched++;
-  auto waiters = std::make_shared<std::vector<std::function<void(Status)>>>(std::exchange(refresh_waiters_, {}));
+  auto waiters =
+      std::make_shared<std::vector<std::function<void(Status)>>>(std::exchange(refresh_waiters_, {}));
   fetcher_.request([this, waiters](Result<VolumeLayout> fetched) {
     loop_.post([this, waiters, fetched = std::move(fetched)]() mutable {
       Status status = fetched.status();
@@ -188,8 +198,8 @@ void VolumeSession::on_layout(Result<VolumeLayout> fetched) {
   if (more) fetch_layout();
 }
 
-// A server that is no primary any more may never answer. Sending again without a reason would only add load to a slow path, so
-// a look at the layout decides.
+// A server that is no primary any more may never answer. Sending again without a reason would only add load
+// to a slow path, so a look at the layout decides.
 void VolumeSession::ask_for_changes(uint64_t now_us) {
   uint64_t patience_us = uint64_t{options_.ask_after_ms} * 1000;
   if (now_us - last_fetch_us_ < patience_us) return;
@@ -203,11 +213,13 @@ void VolumeSession::resend_what_has_moved() {
   for (auto& [frame, piece] : out_) {
     Status why_not;
     const MemberLayout* member = choose_member(*piece, why_not);
-    bool same = member && member->server == piece->server && layout_->groups[piece->group.value].term == piece->term;
+    bool same =
+        member && member->server == piece->server && layout_->groups[piece->group.value].term == piece->term;
     if (!same) moved.push_back(piece);
   }
   std::ranges::sort(moved, {}, [](const PiecePtr& piece) { return piece->frame; });
-  for (const PiecePtr& piece : moved) park(piece, {Code::kStaleTerm, "the group has another primary or term now"});
+  for (const PiecePtr& piece : moved)
+    park(piece, {Code::kStaleTerm, "the group has another primary or term now"});
 }
 
 void VolumeSession::retry_group(GroupState& group) {
@@ -216,8 +228,10 @@ void VolumeSession::retry_group(GroupState& group) {
 }
 
 void VolumeSession::adopt_layout(VolumeLayout layout) {
-  if (layout.volume != volume_ || layout.groups.size() != groups_.size() || layout.block_size != block_size_) {
-    closed_ = {Code::kNotFound, "volume " + name_ + " was deleted, and another one of this name was made: open it again"};
+  if (layout.volume != volume_ || layout.groups.size() != groups_.size() ||
+      layout.block_size != block_size_) {
+    closed_ = {Code::kNotFound,
+               "volume " + name_ + " was deleted, and another one of this name was made: open it again"};
     return end_everything(closed_);
   }
   if (layout.config_version < layout_->config_version) return;  // from a server that lags behind

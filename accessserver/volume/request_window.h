@@ -1,7 +1,8 @@
 // RequestWindow: gives the request ids of one replica group and knows which of them are settled (R20).
 //
-// A request is settled when its client will never send it again. Core servers remember results from settled_below on; the
-// client's bound on requests in flight bounds that memory. Threads: none of its own, one at a time.
+// A request is settled when its client will never send it again. Core servers remember results from
+// settled_below on; the client's bound on requests in flight bounds that memory. Threads: none of its own,
+// one at a time.
 #pragma once
 
 #include <set>

@@ -17,8 +17,9 @@ void ServerLink::open(Handlers handlers) {
 
 void ServerLink::on_connected(ConnectionPtr connection) {
   connection_ = std::move(connection);
-  connection_->start({.on_frame = [self = shared_from_this()](Frame frame) { self->on_frame(std::move(frame)); },
-                      .on_closed = [self = shared_from_this()](Status why) { self->lose(std::move(why)); }});
+  connection_->start(
+      {.on_frame = [self = shared_from_this()](Frame frame) { self->on_frame(std::move(frame)); },
+       .on_closed = [self = shared_from_this()](Status why) { self->lose(std::move(why)); }});
   connection_->send(encode_greeting(client_, peer_.server));
   for (Frame& frame : early_) connection_->send(std::move(frame));
   early_.clear();

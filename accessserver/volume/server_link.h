@@ -1,7 +1,7 @@
 // ServerLink: the volume client's connection to one core server, from the first request until it is lost.
 //
-// Frames sent before the connection stands wait in it. A lost link is not revived: the next request makes a new one.
-// Threads: the client's loop only.
+// Frames sent before the connection stands wait in it. A lost link is not revived: the next request makes a
+// new one. Threads: the client's loop only.
 #pragma once
 
 #include <functional>

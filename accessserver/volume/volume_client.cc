@@ -22,19 +22,23 @@ ClientId draw_client_id() {
 Status check_layout(const VolumeLayout& layout) {
   bool power_of_two = layout.block_size != 0 && (layout.block_size & (layout.block_size - 1)) == 0;
   if (!layout.volume || layout.groups.empty() || !power_of_two || layout.block_size < 4096) {
-    return {Code::kInternal, "the record of volume " + layout.name + " lacks an id, groups or a block size that is a power of two"};
+    return {Code::kInternal, "the record of volume " + layout.name +
+                                 " lacks an id, groups or a block size that is a power of two"};
   }
   return {};
 }
 
 // Asks until the deadline; only "there is no such volume" is final.
-Result<VolumeLayout> first_layout(LayoutSource& source, const std::string& name, const VolumeClientOptions& options, uint64_t seed) {
+Result<VolumeLayout> first_layout(LayoutSource& source, const std::string& name,
+                                  const VolumeClientOptions& options, uint64_t seed) {
   std::mt19937_64 random(seed);
   Backoff backoff{options.retry_min_ms, options.retry_max_ms};
   uint64_t deadline = real_clock().now_ms() + options.deadline_ms;
   for (uint32_t failures = 1;; failures++) {
     Result<VolumeLayout> layout = source.fetch(name);
-    if (layout || layout.status().code() == Code::kNotFound || layout.status().code() == Code::kInvalidArgument) return layout;
+    if (layout || layout.status().code() == Code::kNotFound ||
+        layout.status().code() == Code::kInvalidArgument)
+      return layout;
     uint32_t pause = backoff.delay_ms(failures, random());
     if (real_clock().now_ms() + pause >= deadline) return layout.status();
     std::this_thread::sleep_for(std::chrono::milliseconds(pause));
@@ -66,7 +70,9 @@ Result<Buffer> VolumeClient::read(uint64_t offset, uint64_t length) { return rea
 Result<Buffer> VolumeClient::read_site(const std::string& site, uint64_t offset, uint64_t length) {
   using Answer = std::pair<Status, Buffer>;
   auto [status, bytes] = wait_for<Answer>([&](std::promise<Answer>& promise) {
-    read_site(site, offset, length, [&](Status s, Buffer b) { promise.set_value({std::move(s), std::move(b)}); });
+    read_site(site, offset, length, [&](Status s, Buffer b) {
+      promise.set_value({std::move(s), std::move(b)});
+    });
   });
   if (!status) return status;
   return std::move(bytes);

@@ -1,16 +1,18 @@
 // VolumeClient: reads and writes the one file of a volume, wherever its blocks are.
 //
 // A range is cut at block borders; the pieces go in parallel to the primaries of their replica groups
-// (common/types/block_routing.h), each with its checksums, and are sent again, with the same request id and after
-// reading the layout again, when a connection is lost, a primary has changed or nothing answers, until the deadline.
+// (common/types/block_routing.h), each with its checksums, and are sent again, with the same request id and
+// after reading the layout again, when a connection is lost, a primary has changed or nothing answers, until
+// the deadline.
 //
-// Threads: all methods from any thread. Callbacks run on the client's event loop and must not block; they may start new
-// operations. The blocking calls are for any thread but that loop.
-// Order: operations in flight at the same time are not ordered; whoever overlaps writes waits for the first.
-// An error of an operation of several pieces may leave some of them written. After kDeadlineExceeded a write may
-// or may not have happened, and may still happen until the next write to the same replica group has returned.
-// Errors: kInvalidArgument (range outside the volume), kNoSpace, kRequestTooOld ... as the core server says them, at once;
-// kDeadlineExceeded with the group, the server and the last error; kCorrupt when the bytes stay wrong after three tries.
+// Threads: all methods from any thread. Callbacks run on the client's event loop and must not block; they may
+// start new operations. The blocking calls are for any thread but that loop. Order: operations in flight at
+// the same time are not ordered; whoever overlaps writes waits for the first. An error of an operation of
+// several pieces may leave some of them written. After kDeadlineExceeded a write may or may not have
+// happened, and may still happen until the next write to the same replica group has returned. Errors:
+// kInvalidArgument (range outside the volume), kNoSpace, kRequestTooOld ... as the core server says them, at
+// once; kDeadlineExceeded with the group, the server and the last error; kCorrupt when the bytes stay wrong
+// after three tries.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +28,24 @@
 namespace shima {
 
 struct VolumeClientOptions {
-  uint32_t deadline_ms = 30'000;              // of each operation, from its call
-  uint32_t max_in_flight = 64;                // pieces sent and not answered; more wait, first come first served
-  uint64_t max_in_flight_bytes = 64ull << 20; // payload of these
-  ClientId client;                            // 0: drawn at random
-  uint32_t retry_min_ms = 50;                 // back-off of retries, doubling, with jitter
+  uint32_t deadline_ms = 30'000;  // of each operation, from its call
+  uint32_t max_in_flight = 64;    // pieces sent and not answered; more wait, first come first served
+  uint64_t max_in_flight_bytes = 64ull << 20;  // payload of these
+  ClientId client;                             // 0: drawn at random
+  uint32_t retry_min_ms = 50;                  // back-off of retries, doubling, with jitter
   uint32_t retry_max_ms = 1'000;
-  uint32_t ask_after_ms = 2'000;              // no answer for so long: see in the layout whether the primary has changed
-  uint32_t dead_after_ms = 5'000;             // a server that sends nothing for this long is given up
-  uint32_t socket_buffer_bytes = 0;           // see ConnectionOptions
+  uint32_t ask_after_ms = 2'000;   // no answer for so long: see in the layout whether the primary has changed
+  uint32_t dead_after_ms = 5'000;  // a server that sends nothing for this long is given up
+  uint32_t socket_buffer_bytes = 0;  // see ConnectionOptions
 };
 
 struct VolumeClientStats {
-  uint64_t reads = 0, writes = 0, punches = 0;        // operations that ended, well or not
-  uint64_t failed = 0;                                // those that ended with an error
+  uint64_t reads = 0, writes = 0, punches = 0;  // operations that ended, well or not
+  uint64_t failed = 0;                          // those that ended with an error
   uint64_t read_bytes = 0, written_bytes = 0;
   uint64_t pieces_sent = 0, pieces_sent_again = 0;
   uint64_t connections_lost = 0, layouts_fetched = 0, checksum_errors = 0;
-  Histogram read_us, write_us;                        // from call to callback
+  Histogram read_us, write_us;  // from call to callback
 };
 
 class VolumeClient {
@@ -51,7 +53,8 @@ class VolumeClient {
   using ReadDone = std::function<void(Status, Buffer)>;
   using Done = std::function<void(Status)>;
 
-  // Fetches the layout (until the deadline) and starts the client's threads. The source must outlive the client.
+  // Fetches the layout (until the deadline) and starts the client's threads. The source must outlive the
+  // client.
   static Result<std::unique_ptr<VolumeClient>> open(LayoutSource& source, const std::string& name,
                                                     const VolumeClientOptions& options = {});
   // Operations in flight end with kUnavailable. Not from a callback.

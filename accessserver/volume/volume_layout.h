@@ -19,7 +19,7 @@ struct MemberLayout {
   std::string server_name;  // SITE/core-N, for messages
   std::string site;
   MemberKind kind = MemberKind::kPrimary;
-  std::string host;         // IPv4 or IPv6 literal, or a DNS name; empty: unknown (its server is not registered)
+  std::string host;  // IPv4 or IPv6 literal, or a DNS name; empty: unknown (its server is not registered)
   uint16_t port = 0;
 };
 
@@ -32,16 +32,16 @@ struct VolumeLayout {
   std::string name;
   VolumeId volume;
   ConfigVersion config_version;
-  std::string home;                 // site
-  std::vector<std::string> sites;   // with a copy, the home first
+  std::string home;                // site
+  std::vector<std::string> sites;  // with a copy, the home first
   AckPolicy ack = AckPolicy::kLocal;
   uint32_t block_size = 1u << 20;   // bytes, a power of two
   uint64_t size_bytes = 0;          // of the volume's one file; 0: not set
   std::vector<GroupLayout> groups;  // by index
 };
 
-// Reads a volume's layout. A blocking call from a thread of the client's own; several clients may share a source, which
-// then takes calls from several threads at a time.
+// Reads a volume's layout. A blocking call from a thread of the client's own; several clients may share a
+// source, which then takes calls from several threads at a time.
 class LayoutSource {
  public:
   virtual ~LayoutSource() = default;

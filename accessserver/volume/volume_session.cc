@@ -29,11 +29,18 @@ void add_ended(VolumeClientStats& stats, const Operation& operation, uint64_t to
 
 }  // namespace
 
-VolumeSession::VolumeSession(LayoutSource& source, VolumeLayout layout, const VolumeClientOptions& options, ClientId client)
-    : options_(options), name_(layout.name), volume_(layout.volume), block_size_(layout.block_size), client_(client),
+VolumeSession::VolumeSession(LayoutSource& source, VolumeLayout layout, const VolumeClientOptions& options,
+                             ClientId client)
+    : options_(options),
+      name_(layout.name),
+      volume_(layout.volume),
+      block_size_(layout.block_size),
+      client_(client),
       backoff_{options.retry_min_ms, options.retry_max_ms},
-      layout_(std::make_shared<const VolumeLayout>(std::move(layout))), fetcher_(source, name_),
-      groups_(layout_->groups.size()), random_(client.value) {
+      layout_(std::make_shared<const VolumeLayout>(std::move(layout))),
+      fetcher_(source, name_),
+      groups_(layout_->groups.size()),
+      random_(client.value) {
   loop_.start();
 }
 
@@ -49,7 +56,9 @@ VolumeSession::~VolumeSession() {
 
 // ---- any thread
 
-void VolumeSession::read(uint64_t offset, uint64_t length, ReadDone done) { read_site("", offset, length, std::move(done)); }
+void VolumeSession::read(uint64_t offset, uint64_t length, ReadDone done) {
+  read_site("", offset, length, std::move(done));
+}
 
 void VolumeSession::read_site(const std::string& site, uint64_t offset, uint64_t length, ReadDone done) {
   auto operation = std::make_shared<Operation>();
@@ -103,13 +112,15 @@ Status VolumeSession::check_range(const Operation& operation, uint64_t offset) c
   LayoutPtr layout = current_layout();
   uint64_t end = offset + operation.length;
   if (end < offset || (layout->size_bytes != 0 && end > layout->size_bytes)) {
-    return {Code::kInvalidArgument, "bytes " + std::to_string(offset) + " to " + std::to_string(end) + " are outside volume " +
-                                        name_ + ", which has " + std::to_string(layout->size_bytes) + " bytes"};
+    return {Code::kInvalidArgument, "bytes " + std::to_string(offset) + " to " + std::to_string(end) +
+                                        " are outside volume " + name_ + ", which has " +
+                                        std::to_string(layout->size_bytes) + " bytes"};
   }
   if (operation.site.empty() || std::ranges::count(layout->sites, operation.site)) return {};
   std::string sites;
   for (const std::string& site : layout->sites) sites += " " + site;
-  return {Code::kNotFound, "volume " + name_ + " has no copy at site " + operation.site + "; it has copies at:" + sites};
+  return {Code::kNotFound,
+          "volume " + name_ + " has no copy at site " + operation.site + "; it has copies at:" + sites};
 }
 
 VolumeSession::LayoutPtr VolumeSession::current_layout() const {
@@ -233,10 +244,12 @@ void VolumeSession::sweep_deadlines() {
 
 Status VolumeSession::deadline_error(const Piece& piece) const {
   std::string where = "volume " + name_ + " group " + std::to_string(piece.group.value);
-  std::string what = piece.times_sent == 0 ? "was never sent" : "was sent to " + piece.server_name + " " + std::to_string(piece.times_sent) + " times";
+  std::string what = piece.times_sent == 0 ? "was never sent"
+                                           : "was sent to " + piece.server_name + " " +
+                                                 std::to_string(piece.times_sent) + " times";
   std::string last = piece.last_error.is_ok() ? "none" : piece.last_error.to_string();
-  return {Code::kDeadlineExceeded, where + ": no result within " + std::to_string(options_.deadline_ms) + " ms; the request " +
-                                       what + "; last error: " + last};
+  return {Code::kDeadlineExceeded, where + ": no result within " + std::to_string(options_.deadline_ms) +
+                                       " ms; the request " + what + "; last error: " + last};
 }
 
 }  // namespace shima

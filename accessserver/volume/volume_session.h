@@ -1,7 +1,9 @@
-// VolumeSession: the VolumeClient. Operations come in on any thread, are cut and checksummed there, and live on the loop.
+// VolumeSession: the VolumeClient. Operations come in on any thread, are cut and checksummed there, and live
+// on the loop.
 //
-// A piece is waiting (for a place in flight), out (a frame was sent), parked (to be sent again after a pause and a look at
-// the layout) or ended. From out on it holds its place in flight, so that what servers remember is bounded (R20).
+// A piece is waiting (for a place in flight), out (a frame was sent), parked (to be sent again after a pause
+// and a look at the layout) or ended. From out on it holds its place in flight, so that what servers remember
+// is bounded (R20).
 #pragma once
 
 #include <deque>
@@ -24,7 +26,8 @@ namespace shima {
 
 class VolumeSession final : public VolumeClient {
  public:
-  VolumeSession(LayoutSource& source, VolumeLayout layout, const VolumeClientOptions& options, ClientId client);
+  VolumeSession(LayoutSource& source, VolumeLayout layout, const VolumeClientOptions& options,
+                ClientId client);
   ~VolumeSession() override;
 
   void read(uint64_t offset, uint64_t length, ReadDone done) override;
@@ -43,10 +46,10 @@ class VolumeSession final : public VolumeClient {
   enum class FetchWish : uint8_t { kNone, kWanted, kRunning };
   struct GroupState {
     RequestWindow window;
-    Sequence known;                 // highest sequence seen in a reply
+    Sequence known;  // highest sequence seen in a reply
     std::vector<PiecePtr> parked;
-    uint32_t failures = 0;          // in a row
-    EventLoop::TimerId timer = 0;   // runs until the parked pieces' next try
+    uint32_t failures = 0;         // in a row
+    EventLoop::TimerId timer = 0;  // runs until the parked pieces' next try
     FetchWish fetch = FetchWish::kNone;
   };
 

@@ -1,4 +1,5 @@
-// Histogram: counts values (latencies in microseconds, sizes) in buckets that are at most 3.2 % wide, from 0 to 2^64.
+// Histogram: counts values (latencies in microseconds, sizes) in buckets that are at most 3.2 % wide, from 0
+// to 2^64.
 //
 // 32 buckets for each power of two; values below 64 are exact. record() is a few instructions.
 // Threads: one at a time; copies are snapshots. Two histograms add up with merge().

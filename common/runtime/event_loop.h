@@ -1,11 +1,11 @@
 // EventLoop: one thread that runs posted tasks, timers and the sockets of common/transport, one at a time.
 //
-// What lives on a loop (connections, a shard's replica groups) needs no lock: it is touched on the loop's thread only.
-// Threads: post(), on_loop_thread() and the clock from any thread; after(), cancel(), at_end_of_turn() and
-// at_stop() on the loop's thread, or from anywhere while the loop is not running.
-// Tasks must not block and must not throw. Order: tasks posted by one thread run in the order of its posts.
-// Lifetime: stop() runs what was posted before it, closes the loop's connections and listeners and joins the thread; a task
-// posted later is destroyed without being run. A loop is started once.
+// What lives on a loop (connections, a shard's replica groups) needs no lock: it is touched on the loop's
+// thread only. Threads: post(), on_loop_thread() and the clock from any thread; after(), cancel(),
+// at_end_of_turn() and at_stop() on the loop's thread, or from anywhere while the loop is not running. Tasks
+// must not block and must not throw. Order: tasks posted by one thread run in the order of its posts.
+// Lifetime: stop() runs what was posted before it, closes the loop's connections and listeners and joins the
+// thread; a task posted later is destroyed without being run. A loop is started once.
 #pragma once
 
 #include <cstdint>

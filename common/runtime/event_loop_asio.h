@@ -1,4 +1,5 @@
-// What is inside an EventLoop, for the few units that put sockets on one. Everyone else includes event_loop.h.
+// What is inside an EventLoop, for the few units that put sockets on one. Everyone else includes
+// event_loop.h.
 //
 // Sockets hold the Impl (not the EventLoop), so that asio's context outlives the last of them.
 #pragma once
@@ -20,11 +21,11 @@ namespace shima {
 struct EventLoop::Impl {
   explicit Impl(std::string thread_name);
 
-  void run();                 // body of the thread
+  void run();  // body of the thread
   void run_posted();
   void run_end_of_turn();
   void run_due_timers();
-  void arm_timer();           // makes the timer descriptor fire at the earliest deadline
+  void arm_timer();  // makes the timer descriptor fire at the earliest deadline
   void wait_for_timer();
   void shut_down();           // runs the at_stop tasks and what they cause
   void check_thread() const;  // the calls for the loop's own thread

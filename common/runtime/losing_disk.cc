@@ -1,7 +1,9 @@
-// Disk that keeps written bytes in this process's memory until their file is synced: kill -9 is its power cut.
+// Disk that keeps written bytes in this process's memory until their file is synced: kill -9 is its power
+// cut.
 //
-// Held bytes belong to a path, not to a handle: a file that is closed unsynced keeps them for later readers of
-// the same process. Names and sizes (create, rename, remove, truncate, allocate, punch) go through at once.
+// Held bytes belong to a path, not to a handle: a file that is closed unsynced keeps them for later readers
+// of the same process. Names and sizes (create, rename, remove, truncate, allocate, punch) go through at
+// once.
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -13,7 +15,9 @@
 namespace shima {
 namespace {
 
-std::string normal(const std::string& path) { return std::filesystem::path(path).lexically_normal().string(); }
+std::string normal(const std::string& path) {
+  return std::filesystem::path(path).lexically_normal().string();
+}
 
 // The unsynced bytes of one file, as runs that do not overlap.
 struct HeldFile {
@@ -58,7 +62,8 @@ struct HeldFile {
     for (; it != runs.end() && it->first < stop; ++it) {
       uint64_t begin = std::max(it->first, offset);
       uint64_t end = std::min<uint64_t>(it->first + it->second.size(), stop);
-      if (begin < end) std::memcpy(out.data() + (begin - offset), it->second.data() + (begin - it->first), end - begin);
+      if (begin < end)
+        std::memcpy(out.data() + (begin - offset), it->second.data() + (begin - it->first), end - begin);
     }
   }
 };
@@ -83,8 +88,8 @@ class LosingFile : public FileHandle {
     if (!on_disk) return on_disk.status();
     uint64_t visible = std::max(*on_disk, held_->end());
     if (offset + out.size() > visible) {
-      return {Code::kIo, "short read: wanted " + std::to_string(out.size()) + " bytes at " + std::to_string(offset) +
-                             ", the file has " + std::to_string(visible)};
+      return {Code::kIo, "short read: wanted " + std::to_string(out.size()) + " bytes at " +
+                             std::to_string(offset) + ", the file has " + std::to_string(visible)};
     }
     uint64_t below = *on_disk > offset ? std::min<uint64_t>(*on_disk - offset, out.size()) : 0;
     SHIMA_RETURN_IF_ERROR(file_->read_at(offset, out.first(below)));
@@ -185,7 +190,9 @@ class LosingDisk : public Disk {
   }
 
   Status make_directories(const std::string& path) override { return disk_->make_directories(path); }
-  Result<std::vector<std::string>> list(const std::string& directory) override { return disk_->list(directory); }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    return disk_->list(directory);
+  }
   Status sync_directory(const std::string& directory) override {
     return ignore_sync_ ? Status::ok() : disk_->sync_directory(directory);
   }

@@ -54,8 +54,8 @@ class PosixFile : public FileHandle {
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return failure(path_, "pread", errno);
       if (got == 0) {
-        return {Code::kIo, path_ + ": pread: short read: wanted " + std::to_string(out.size()) + " bytes at " +
-                               std::to_string(offset) + ", the file ends there"};
+        return {Code::kIo, path_ + ": pread: short read: wanted " + std::to_string(out.size()) +
+                               " bytes at " + std::to_string(offset) + ", the file ends there"};
       }
       offset += static_cast<uint64_t>(got);
       out = out.subspan(static_cast<size_t>(got));
@@ -81,7 +81,8 @@ class PosixFile : public FileHandle {
 
   Status punch(uint64_t offset, uint64_t length) override {
     if (length == 0) return Status::ok();
-    if (fallocate_retrying(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) return Status::ok();
+    if (fallocate_retrying(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0)
+      return Status::ok();
     if (!not_offered(errno)) return failure(path_, "fallocate(PUNCH_HOLE)", errno);
     auto bytes = size();
     if (!bytes) return bytes.status();
@@ -96,7 +97,8 @@ class PosixFile : public FileHandle {
   }
 
   Status truncate(uint64_t size) override {
-    return ::ftruncate(fd_, static_cast<off_t>(size)) == 0 ? Status::ok() : failure(path_, "ftruncate", errno);
+    return ::ftruncate(fd_, static_cast<off_t>(size)) == 0 ? Status::ok()
+                                                           : failure(path_, "ftruncate", errno);
   }
 
  private:
@@ -150,10 +152,18 @@ class PosixDisk : public Disk {
   Result<std::unique_ptr<FileHandle>> open(const std::string& path, Mode mode) override {
     int flags = O_CLOEXEC;
     switch (mode) {
-      case Mode::kRead: flags |= O_RDONLY; break;
-      case Mode::kReadWrite: flags |= O_RDWR; break;
-      case Mode::kCreate: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-      case Mode::kOpenOrCreate: flags |= O_RDWR | O_CREAT; break;
+      case Mode::kRead:
+        flags |= O_RDONLY;
+        break;
+      case Mode::kReadWrite:
+        flags |= O_RDWR;
+        break;
+      case Mode::kCreate:
+        flags |= O_RDWR | O_CREAT | O_EXCL;
+        break;
+      case Mode::kOpenOrCreate:
+        flags |= O_RDWR | O_CREAT;
+        break;
     }
     int fd;
     do {
@@ -174,7 +184,8 @@ class PosixDisk : public Disk {
   }
 
   Status rename(const std::string& from, const std::string& to) override {
-    return ::rename(from.c_str(), to.c_str()) == 0 ? Status::ok() : failure(from + " to " + to, "rename", errno);
+    return ::rename(from.c_str(), to.c_str()) == 0 ? Status::ok()
+                                                   : failure(from + " to " + to, "rename", errno);
   }
 
   Result<std::vector<std::string>> list(const std::string& directory) override {

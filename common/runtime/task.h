@@ -16,8 +16,8 @@ class Task {
   Task() = default;
 
   template <typename F>
-    requires(!std::is_same_v<std::decay_t<F>, Task> && std::is_invocable_v<std::decay_t<F>&>)
-  Task(F&& callable) {  // NOLINT: implicit on purpose, callers pass lambdas
+  requires(!std::is_same_v<std::decay_t<F>, Task> && std::is_invocable_v<std::decay_t<F>&>)
+      Task(F&& callable) {  // NOLINT: implicit on purpose, callers pass lambdas
     using Callable = std::decay_t<F>;
     if constexpr (fits_inside<Callable>()) {
       new (storage_) Callable(std::forward<F>(callable));
@@ -58,13 +58,12 @@ class Task {
   }
 
   template <typename C>
-  static constexpr Operations kInside = {
-      [](void* s) { (*static_cast<C*>(s))(); },
-      [](void* from, void* to) noexcept {
-        new (to) C(std::move(*static_cast<C*>(from)));
-        static_cast<C*>(from)->~C();
-      },
-      [](void* s) noexcept { static_cast<C*>(s)->~C(); }};
+  static constexpr Operations kInside = {[](void* s) { (*static_cast<C*>(s))(); },
+                                         [](void* from, void* to) noexcept {
+                                           new (to) C(std::move(*static_cast<C*>(from)));
+                                           static_cast<C*>(from)->~C();
+                                         },
+                                         [](void* s) noexcept { static_cast<C*>(s)->~C(); }};
 
   template <typename C>
   static constexpr Operations kOnHeap = {

@@ -13,9 +13,16 @@ class ConnectAttempt : public std::enable_shared_from_this<ConnectAttempt> {
  public:
   using Done = std::function<void(Result<ConnectionPtr>)>;
 
-  ConnectAttempt(EventLoop& loop, std::string host, uint16_t port, const ConnectionOptions& options, Done done)
-      : loop_(loop), loop_impl_(loop.shared_impl()), host_(std::move(host)), port_(port), options_(options),
-        done_(std::move(done)), resolver_(loop_impl_->context), socket_(loop_impl_->context) {}
+  ConnectAttempt(EventLoop& loop, std::string host, uint16_t port, const ConnectionOptions& options,
+                 Done done)
+      : loop_(loop),
+        loop_impl_(loop.shared_impl()),
+        host_(std::move(host)),
+        port_(port),
+        options_(options),
+        done_(std::move(done)),
+        resolver_(loop_impl_->context),
+        socket_(loop_impl_->context) {}
 
   void begin() {
     auto self = shared_from_this();
@@ -32,7 +39,8 @@ class ConnectAttempt : public std::enable_shared_from_this<ConnectAttempt> {
     }
     resolver_.async_resolve(host_, std::to_string(port_),
                             [self](const asio::error_code& failed, const tcp::resolver::results_type& found) {
-                              if (failed) return self->fail("the name cannot be resolved: " + failed.message());
+                              if (failed)
+                                return self->fail("the name cannot be resolved: " + failed.message());
                               for (const auto& entry : found) self->endpoints_.push_back(entry.endpoint());
                               self->try_next();
                             });
@@ -67,7 +75,8 @@ class ConnectAttempt : public std::enable_shared_from_this<ConnectAttempt> {
     asio::error_code ignored;
     socket_.close(ignored);
     resolver_.cancel();
-    done(Status(Code::kUnavailable, "cannot connect to " + host_ + " port " + std::to_string(port_) + ": " + why));
+    done(Status(Code::kUnavailable,
+                "cannot connect to " + host_ + " port " + std::to_string(port_) + ": " + why));
   }
 
   Done finish() {

@@ -87,8 +87,8 @@ Status verify_payload(std::span<const uint8_t> payload, std::span<const uint32_t
                                         " bytes; wanted one for each 4096 bytes, or one for all"};
   }
   if (matches) return {};
-  return {Code::kCorrupt,
-          "the checksum of a payload of " + std::to_string(payload.size()) + " bytes is wrong; send it again"};
+  return {Code::kCorrupt, "the checksum of a payload of " + std::to_string(payload.size()) +
+                              " bytes is wrong; send it again"};
 }
 
 }  // namespace shima

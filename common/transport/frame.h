@@ -29,8 +29,8 @@ namespace shima {
 
 inline constexpr size_t kFramePrefixSize = 32;
 inline constexpr uint8_t kFrameVersion = 1;
-inline constexpr uint32_t kMaxFrameHeader = 256u << 10;   // bytes
-inline constexpr uint32_t kMaxFramePayload = 16u << 20;   // bytes
+inline constexpr uint32_t kMaxFrameHeader = 256u << 10;  // bytes
+inline constexpr uint32_t kMaxFramePayload = 16u << 20;  // bytes
 
 struct Frame {
   uint64_t id = 0;

@@ -1,4 +1,5 @@
-// FrameReader: cuts the bytes that arrive on a stream into frames. No socket, no thread: bytes in, frames out.
+// FrameReader: cuts the bytes that arrive on a stream into frames. No socket, no thread: bytes in, frames
+// out.
 //
 // Small frames lie together in an inbox of 64 KiB, filled by one read; of a large payload only what came into
 // the inbox by chance is copied: the rest is read straight into the payload's own memory.

@@ -13,8 +13,8 @@
 namespace shima {
 namespace {
 
-constexpr size_t kMaxPieces = 256;              // of one sendmsg
-constexpr size_t kMaxWriteBytes = 4u << 20;     // of one sendmsg: other connections of the loop want their turn
+constexpr size_t kMaxPieces = 256;           // of one sendmsg
+constexpr size_t kMaxWriteBytes = 4u << 20;  // of one sendmsg: other connections of the loop want their turn
 
 // The counters are written by the loop's thread only, so no locked instruction is needed.
 void add(std::atomic<uint64_t>& counter, uint64_t n) {
@@ -58,7 +58,8 @@ TransportCounters& transport_counters() {
 void set_buffer_sizes(int socket, uint32_t bytes) {
   if (bytes == 0) return;
   int size = static_cast<int>(std::min<uint32_t>(bytes, 1u << 30));
-  // The forced variants go beyond net.core.*mem_max but need CAP_NET_ADMIN; without it we take what is allowed.
+  // The forced variants go beyond net.core.*mem_max but need CAP_NET_ADMIN; without it we take what is
+  // allowed.
   if (setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0) {
     setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   }
@@ -75,7 +76,10 @@ std::string endpoint_name(const asio::ip::tcp::endpoint& endpoint) {
 
 TcpConnection::TcpConnection(EventLoop& loop, asio::ip::tcp::socket socket, const ConnectionOptions& options,
                              std::function<void()> on_gone)
-    : loop_(loop), loop_impl_(loop.shared_impl()), socket_(std::move(socket)), options_(options),
+    : loop_(loop),
+      loop_impl_(loop.shared_impl()),
+      socket_(std::move(socket)),
+      options_(options),
       on_gone_(std::move(on_gone)) {
   asio::error_code error;
   auto remote = socket_.remote_endpoint(error);
@@ -126,7 +130,9 @@ void TcpConnection::on_read(const asio::error_code& error, size_t size) {
   if (!open_) return;
   if (error) {
     bool ended = error == asio::error::eof || error == asio::error::connection_reset;
-    return close({Code::kUnavailable, "connection with " + peer_ + (ended ? " was closed by the peer" : " broke: " + error.message())});
+    return close(
+        {Code::kUnavailable,
+         "connection with " + peer_ + (ended ? " was closed by the peer" : " broke: " + error.message())});
   }
   silent_ticks_ = 0;
   add(bytes_in_, size);

@@ -66,7 +66,8 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
 
   FrameReader reader_;
   bool reading_ = false, paused_ = false, delivering_ = false;
-  uint32_t silent_ticks_ = 0;  // ticks since a byte came; ticks, not time, so that a loop that hung blames no peer
+  uint32_t silent_ticks_ =
+      0;  // ticks since a byte came; ticks, not time, so that a loop that hung blames no peer
 
   std::deque<Outgoing> queue_;
   size_t sent_of_first_ = 0;  // bytes of queue_.front() that the kernel has taken

@@ -16,14 +16,19 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
  public:
   Acceptor(std::vector<EventLoop*> loops, const ListenerOptions& options,
            std::function<void(ConnectionPtr)> on_accept)
-      : loops_(std::move(loops)), loop_impl_(loops_[0]->shared_impl()), options_(options),
-        on_accept_(std::move(on_accept)), acceptor_(loop_impl_->context), pause_(loop_impl_->context) {}
+      : loops_(std::move(loops)),
+        loop_impl_(loops_[0]->shared_impl()),
+        options_(options),
+        on_accept_(std::move(on_accept)),
+        acceptor_(loop_impl_->context),
+        pause_(loop_impl_->context) {}
 
   Status bind() {
     asio::error_code error;
     auto address = asio::ip::make_address(options_.address, error);
     if (error) {
-      return {Code::kInvalidArgument, "wanted an IPv4 or IPv6 address to listen on, found '" + options_.address + "'"};
+      return {Code::kInvalidArgument,
+              "wanted an IPv4 or IPv6 address to listen on, found '" + options_.address + "'"};
     }
     tcp::endpoint endpoint(address, options_.port);
     acceptor_.open(endpoint.protocol(), error);
@@ -56,7 +61,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   void accept_next() {
     if (!acceptor_.is_open()) return;
     EventLoop* loop = loops_[next_loop_++ % loops_.size()];
-    acceptor_.async_accept(loop->impl().context, [self = shared_from_this(), loop](const asio::error_code& error, tcp::socket socket) {
+    acceptor_.async_accept(loop->impl().context, [self = shared_from_this(), loop](
+                                                     const asio::error_code& error, tcp::socket socket) {
       if (!self->acceptor_.is_open()) return;
       if (error) return self->pause_after_error();
       self->hand_over(*loop, std::move(socket));
@@ -80,7 +86,8 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     auto connection = std::make_shared<TcpConnection>(loop, std::move(socket), options_.connection,
                                                       [open = open_] { (*open)--; });
     if (&loop == loops_[0]) return on_accept_(std::move(connection));
-    loop.post([self = shared_from_this(), connection = std::move(connection)] { self->on_accept_(connection); });
+    loop.post(
+        [self = shared_from_this(), connection = std::move(connection)] { self->on_accept_(connection); });
   }
 
   std::vector<EventLoop*> loops_;
@@ -103,7 +110,8 @@ class TcpListener final : public Listener {
       acceptor_->end();
       return;
     }
-    // Waits, so that no connection is accepted after this. A loop that has stopped drops the task, and with it the promise.
+    // Waits, so that no connection is accepted after this. A loop that has stopped drops the task, and with
+    // it the promise.
     auto ended = std::make_shared<std::promise<void>>();
     auto waiting = ended->get_future();
     acceptor_->home().post([acceptor = acceptor_, ended = std::move(ended)] {
@@ -120,7 +128,8 @@ class TcpListener final : public Listener {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> Listener::open(std::vector<EventLoop*> loops, const ListenerOptions& options,
+Result<std::unique_ptr<Listener>> Listener::open(std::vector<EventLoop*> loops,
+                                                 const ListenerOptions& options,
                                                  std::function<void(ConnectionPtr)> on_accept) {
   SHIMA_CHECK(!loops.empty(), "a listener needs an event loop");
   auto acceptor = std::make_shared<Acceptor>(std::move(loops), options, std::move(on_accept));

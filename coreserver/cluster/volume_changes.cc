@@ -34,8 +34,8 @@ Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incar
   return changed ? raised(std::move(next)) : volume;
 }
 
-Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term, ServerId server,
-                                   bool whole, bool in_sync) {
+Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term,
+                                   ConfigVersion based_on, ServerId server, bool whole, bool in_sync) {
   if (group.value >= volume.groups.size()) {
     return {Code::kInvalidArgument, of(volume) + " has no group " + std::to_string(group.value) +
                                         ", only 0 to " + std::to_string(volume.groups.size() - 1)};
@@ -53,7 +53,12 @@ Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, T
     return {Code::kInvalidArgument, of(volume) + ": server " + std::to_string(server.value) +
                                         " is not a remote member of group " + std::to_string(group.value)};
   }
-  if (it->whole == whole && it->in_sync == in_sync) return volume;
+  if (volume.config_version != based_on) {
+    return {Code::kStaleTerm, of(volume) + ": its record has version " +
+                                  std::to_string(volume.config_version.value) +
+                                  ", the change was asked for on version " + std::to_string(based_on.value) +
+                                  "; the primary decides again"};
+  }
   it->whole = whole;
   it->in_sync = in_sync;
   return raised(std::move(next));

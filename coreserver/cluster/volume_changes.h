@@ -13,12 +13,13 @@ namespace shima {
 // goes up (R4). kStaleTerm: a newer incarnation is named already, so this one must not act.
 Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation);
 
-// The primary of `term` says what a remote member is (R7, R12). kStaleTerm: the group's term is another one.
-// kInvalidArgument: no such group or member, or it is not a remote.
-Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term, ServerId server,
-                                   bool whole, bool in_sync);
+// The primary of `term` says what a remote member is (R7, R12), on the record of version `based_on`: on a
+// later one, what it promised to wait for may be trimmed already. Always raises config_version, also when
+// nothing else changes, so that an older proposal which is still on its way can never be carried out.
+// kStaleTerm: another term or version. kInvalidArgument: no such group or member, or it is not a remote.
+Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term,
+                                   ConfigVersion based_on, ServerId server, bool whole, bool in_sync);
 
-// kFailedPrecondition if it is being deleted, kInvalidArgument if it would shrink.
 Result<VolumeInfo> with_size(const VolumeInfo& volume, uint64_t size_bytes);
 
 Result<VolumeInfo> with_deleting(const VolumeInfo& volume);

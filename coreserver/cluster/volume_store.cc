@@ -183,9 +183,11 @@ Result<std::vector<VolumeInfo>> VolumeStore::claim_restart(ServerId server, Inca
 }
 
 Result<VolumeInfo> VolumeStore::update_membership(const std::string& name, GroupIndex group, Term term,
-                                                  ServerId server, bool whole, bool in_sync) {
-  return change(name,
-                [&](const VolumeInfo& v) { return with_membership(v, group, term, server, whole, in_sync); });
+                                                  ConfigVersion based_on, ServerId server, bool whole,
+                                                  bool in_sync) {
+  return change(name, [&](const VolumeInfo& v) {
+    return with_membership(v, group, term, based_on, server, whole, in_sync);
+  });
 }
 
 }  // namespace shima

@@ -57,8 +57,9 @@ class VolumeStore {
   // The same for one volume: for one that was created while the server restarted.
   Result<VolumeInfo> claim_volume(const std::string& name, ServerId server, Incarnation incarnation);
 
-  Result<VolumeInfo> update_membership(const std::string& name, GroupIndex group, Term term, ServerId server,
-                                       bool whole, bool in_sync);
+  // Only on the very record that the primary acted on: kStaleTerm if its config_version is not `based_on`.
+  Result<VolumeInfo> update_membership(const std::string& name, GroupIndex group, Term term,
+                                       ConfigVersion based_on, ServerId server, bool whole, bool in_sync);
 
  private:
   using Change = std::function<Result<VolumeInfo>(const VolumeInfo&)>;  // from volume_changes.h

@@ -229,8 +229,8 @@ void CoreServer::propose(GroupId group, Term term, const replication::ProposeMem
           (proposal.whole ? " is to be whole" : " is to leave the whole set") +
           (proposal.in_sync ? "" : ", not in sync") + ", because " + proposal.reason);
   etcd_threads_->post([this, name = volume->name, group, term, proposal] {
-    auto changed = volumes_->update_membership(name, group.index, term, proposal.member, proposal.whole,
-                                               proposal.in_sync);
+    auto changed = volumes_->update_membership(name, group.index, term, proposal.based_on, proposal.member,
+                                               proposal.whole, proposal.in_sync);
     if (!changed.is_ok())
       log(LogLevel::kWarning, "membership", "volume " + name + ": " + changed.status().to_string());
   });

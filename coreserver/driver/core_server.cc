@@ -31,19 +31,21 @@ CoreServer::~CoreServer() { stop(); }
 
 void CoreServer::stop() {
   if (stopping_.exchange(true)) return;
+  // From the outside in: no more calls, then the loops, then what reports to them, then the cluster's view.
   if (control_server_) control_server_->stop();
   listeners_.clear();
   if (control_) control_->stop();
-  view_.reset();  // its callback posts to control_, which is gone but still an object
-  if (registration_ && !registration_->leave().is_ok())
-    log(LogLevel::kInfo, "server", "the lease runs out by itself");
-  registration_.reset();
-  if (etcd_threads_) etcd_threads_->stop();
   if (shards_) {
     for (size_t i = 0; i < shards_->size(); i++) (*shards_)[i].stop();
   }
   if (readers_) readers_->stop();
-  for (auto& disk : disks_) disk->worker().stop();
+  for (auto& disk : disks_) disk->close();
+  if (etcd_threads_) etcd_threads_->stop();
+  view_.reset();
+  if (registration_ && !registration_->leave().is_ok()) {
+    log(LogLevel::kInfo, "server", "the lease could not be given back and runs out by itself");
+  }
+  registration_.reset();
 }
 
 Status CoreServer::open_disks() {
@@ -70,11 +72,13 @@ Status CoreServer::recover(ServerDisk& disk) {
     auto found = logs.find(id);
     std::vector<RecordHeader> records;
     std::string damage;
+    if (found == logs.end()) damage = disk.journal().damage();  // its records may have been in what cannot be read
     if (found != logs.end()) {
       records = std::move(found->second.records);
       if (found->second.damaged) damage = found->second.damage;
       logs.erase(found);
     }
+    if (checkpoint->resyncing) SHIMA_RETURN_IF_ERROR(disk.blocks().delete_blocks(id));  // half of them came
     r.group = recovered_group(*checkpoint, std::move(records), damage);
     log(r.group.damage.empty() ? LogLevel::kInfo : LogLevel::kError, "recovery",
         "group " + to_string(id) + " of volume " + checkpoint->volume + ": blocks up to " +

@@ -29,7 +29,7 @@ void GroupDriver::pump_apply(bool now) {
     auto records = self->env_.disk->journal().read(self->id(), first, last, kApplyBatchBytes);
     self->env_.loop->post([self, records = std::move(records)]() mutable {
       if (records.is_ok()) return self->apply_records(std::move(*records));
-      self->applied(Sequence(), records.status(), 0);
+      self->applied(Sequence(), records.status());
     });
   });
 }
@@ -37,14 +37,12 @@ void GroupDriver::pump_apply(bool now) {
 void GroupDriver::apply_records(std::vector<RecordPtr> records) {
   env_.disk->worker().post([self = shared_from_this(), records = std::move(records)] {
     Status status = self->env_.disk->blocks().apply(self->id(), self->block_size_, records);
-    int64_t bytes = 0;
-    for (const RecordPtr& r : records) bytes += static_cast<int64_t>(record_cost(r->header));
     Sequence upto = records.back()->header.position.sequence;
-    self->env_.loop->post([self, upto, status, bytes] { self->applied(upto, status, bytes); });
+    self->env_.loop->post([self, upto, status] { self->applied(upto, status); });
   });
 }
 
-void GroupDriver::applied(Sequence upto, const Status& status, int64_t bytes) {
+void GroupDriver::applied(Sequence upto, const Status& status) {
   applying_ = false;
   if (dropped_ || core_.resyncing()) return;
   if (!status.is_ok()) {  // the records stay in journal and overlay; the next tick tries again
@@ -52,16 +50,17 @@ void GroupDriver::applied(Sequence upto, const Status& status, int64_t bytes) {
     return;
   }
   if (!overlay_.empty() && overlay_.first() <= upto) {
-    env_.disk->backlog_bytes() -= bytes;
     for (auto& [block, interest] : partial_) {
       auto touching = overlay_.touching(block.first, block.second, 0, block_size_, upto);
       if (!touching.empty()) interest.applied = touching.back()->header.position.sequence;
     }
     overlay_.applied(upto);
+    count_backlog();
   }
   applied_ = std::max(applied_, upto);
   pump_apply(false);
   pump_checkpoint(false);
+  tell_space();
   admit_parked();
 }
 

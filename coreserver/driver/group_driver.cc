@@ -33,6 +33,7 @@ void GroupDriver::set_config(const GroupConfig& config) {
   // The overlay must hold what the journal has and the blocks lack before anything can be read or ordered.
   Role role = config.role_of(env_.self);
   if (!overlay_loaded_ && (role == Role::kPrimary || role == Role::kRemote)) load_unapplied();
+  if (before == Role::kNone && role == Role::kSecondary) drop_leftover_blocks();
   step(ConfigChanged{config});
   if (before != Role::kPrimary && core_.role() == Role::kPrimary) {
     for (const Member& m : config.members) {
@@ -54,6 +55,23 @@ void GroupDriver::load_unapplied() {
     for (const RecordPtr& r : *records) overlay_.add(r);
     at = records->back()->header.position.sequence;
   }
+  count_backlog();
+}
+
+void GroupDriver::count_backlog() {
+  env_.disk->backlog_bytes() += static_cast<int64_t>(overlay_.bytes()) - static_cast<int64_t>(counted_bytes_);
+  counted_bytes_ = overlay_.bytes();
+}
+
+// A fold that a crash cut off before its first checkpoint left blocks that nobody counts with.
+void GroupDriver::drop_leftover_blocks() {
+  if (core_.folded()) return;
+  env_.disk->worker().post([self = shared_from_this()] {
+    auto present = self->env_.disk->blocks().present_bytes(self->id());
+    if (!present.is_ok() || *present == 0) return;
+    Status status = self->env_.disk->blocks().delete_blocks(self->id());
+    if (!status.is_ok()) log(LogLevel::kError, "fold", status.to_string());
+  });
 }
 
 void GroupDriver::step(const Event& event) {
@@ -69,7 +87,7 @@ void GroupDriver::carry_out(AppendToJournal& effect) {
   const RecordPtr& record = effect.record;
   if (core_.role() != Role::kSecondary) {
     overlay_.add(record);
-    env_.disk->backlog_bytes() += static_cast<int64_t>(record_cost(record->header));
+    count_backlog();
   }
   if (core_.role() == Role::kPrimary) remember(record);
   Position position = record->header.position;
@@ -91,13 +109,16 @@ void GroupDriver::carry_out(AppendToJournal& effect) {
             newest = durable->newest;
             durable->posted = false;
           }
-          if (auto group = weak.lock(); group && !group->dropped_) group->step(LocalDurable{newest});
+          auto group = weak.lock();
+          // Of a log that was forgotten meanwhile (ForgetEverything) nothing counts any more.
+          if (group && !group->dropped_ && group->durable_ == durable) group->step(LocalDurable{newest});
         });
       });
 }
 
 void GroupDriver::carry_out(TruncateJournal& effect) {
   overlay_.truncate(effect.after);
+  count_backlog();
   replay_until_ = std::min(replay_until_, effect.after);
   env_.disk->journal().truncate(id(), effect.after, [](Status) {});
 }
@@ -153,16 +174,26 @@ void GroupDriver::peer_message(ServerId from, Message message, const ConnectionP
   ResyncEnd end = ends ? std::get<ResyncEnd>(message) : ResyncEnd();
   step(PeerMessage{from, std::move(message)});
   if (ends) resync_stored(end);
+  tell_space();
   admit_parked();
 }
 
 void GroupDriver::tick() {
   if (dropped_) return;
-  step(SpaceChanged{env_.disk->full()});
+  tell_space();
   step(Tick{env_.loop->now_ms()});
   pump_apply(true);
   pump_checkpoint(false);
   admit_parked();
+}
+
+// A member that cannot apply as fast as records come holds the primary back as if its disk were full: memory
+// stays bounded (I10). The primary itself holds its clients back (has_room).
+void GroupDriver::tell_space() {
+  if (core_.role() == Role::kRemote) {
+    congested_ = overlay_.bytes() > (congested_ ? env_.unapplied_bytes / 2 : env_.unapplied_bytes);
+  }
+  step(SpaceChanged{env_.disk->full() || congested_});
 }
 
 void GroupDriver::drop(std::function<void(Status)> done) {
@@ -172,8 +203,8 @@ void GroupDriver::drop(std::function<void(Status)> done) {
     call->done(Status(Code::kNotFound, "the volume is being deleted"), {});
   waiting_.clear();
   parked_.clear();
-  env_.disk->backlog_bytes() -= static_cast<int64_t>(overlay_.bytes());
   overlay_.clear();
+  count_backlog();
   env_.disk->journal().drop_group(id());
   env_.disk->worker().post([disk = env_.disk, id = id(), done = std::move(done)] {
     Status status = disk->blocks().delete_blocks(id);

@@ -129,6 +129,9 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void carry_out(replication::DropBlocks& effect);
   void journal_durable(Position position, const Status& status);
   void load_unapplied();
+  void drop_leftover_blocks();
+  void count_backlog();
+  void tell_space();
 
   // group_writes.cc
   bool has_room() const;
@@ -140,7 +143,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   // group_apply.cc
   void pump_apply(bool now);
   void apply_records(std::vector<RecordPtr> records);
-  void applied(Sequence upto, const Status& status, int64_t bytes);
+  void applied(Sequence upto, const Status& status);
   void pump_checkpoint(bool now);
   std::string checkpoint_at(Sequence upto) const;
   // group_shipping.cc
@@ -170,13 +173,15 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
 
   Overlay overlay_;
   bool overlay_loaded_ = false;
-  Sequence applicable_;  // Commit said so
-  Sequence applied_;     // in the block store
+  uint64_t counted_bytes_ = 0;  // of the overlay, in the disk's backlog
+  Sequence applicable_;         // Commit said so
+  Sequence applied_;            // in the block store
   // Blocks are overwritten in place: after a crash they hold what they should only once all that was in the
   // journal is applied again. Until then nobody reads them.
   Sequence replay_until_;
   bool replaying() const { return applied_ < replay_until_; }
   bool applying_ = false;
+  bool congested_ = false;  // member: more is committed than the block store takes in; the primary waits
   Sequence checkpoint_asked_;
   Sequence drop_wanted_;  // secondary: DropRecords said so
   uint64_t checkpoint_ms_ = 0;

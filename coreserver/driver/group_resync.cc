@@ -101,10 +101,11 @@ void GroupDriver::resync_read(std::shared_ptr<ResyncJob> job, Result<BlockPiece>
 // ---- at the remote ----
 
 void GroupDriver::carry_out(ForgetEverything&) {
-  env_.disk->backlog_bytes() -= static_cast<int64_t>(overlay_.bytes());
   overlay_.clear();
+  count_backlog();
   overlay_loaded_ = true;
   resync_failed_ = std::make_shared<std::atomic<bool>>(false);
+  durable_ = std::make_shared<Durable>();
   replay_until_ = applied_ = applicable_ = checkpoint_asked_ = drop_wanted_ = Sequence();
   env_.disk->journal().drop_group(id());
   GroupCheckpoint c;

@@ -80,8 +80,9 @@ Result<std::unique_ptr<ServerDisk>> ServerDisk::open(const std::string& path, co
   d->path_ = path;
   d->min_free_bytes_ = options.min_free_bytes;
   bool losing = options.disk_layer != DiskLayer::kPosix;
-  d->disk_ =
-      losing ? make_losing_disk(options.disk_layer == DiskLayer::kLosingIgnoreSync) : make_posix_disk();
+  d->disk_ = losing ? make_losing_disk(false) : make_posix_disk();
+  // Only the journal's fdatasync is taken out: it is the one that an acknowledgement waits for.
+  if (options.disk_layer == DiskLayer::kLosingIgnoreSync) d->journal_disk_ = make_losing_disk(true);
   SHIMA_RETURN_IF_ERROR(d->disk_->make_directories(path));
   auto id = open_superblock(*d->disk_, path, options.name);
   if (!id.is_ok()) return id.status();
@@ -93,15 +94,19 @@ Result<std::unique_ptr<ServerDisk>> ServerDisk::open(const std::string& path, co
   JournalOptions journal_options;
   journal_options.segment_bytes = options.journal_segment_bytes;
   journal_options.max_bytes = options.journal_max_bytes;
-  auto journal = Journal::open(*d->disk_, path + "/journal", *id, journal_options);
+  auto journal = Journal::open(d->journal_disk_ ? *d->journal_disk_ : *d->disk_, path + "/journal", *id,
+                               journal_options);
   if (!journal.is_ok()) return journal.status().with_context(path);
   d->journal_ = std::move(*journal);
   d->worker_ = std::make_unique<WorkerPool>("apply", 1);
   return d;
 }
 
-ServerDisk::~ServerDisk() {
+ServerDisk::~ServerDisk() { close(); }
+
+void ServerDisk::close() {
   if (worker_) worker_->stop();
+  journal_.reset();
 }
 
 void ServerDisk::checkpoint(GroupId group, std::string checkpoint, std::function<void(Status)> done) {

@@ -27,6 +27,8 @@ class ServerDisk {
  public:
   static Result<std::unique_ptr<ServerDisk>> open(const std::string& path, const ServerOptions& options);
   ~ServerDisk();
+  // Runs what was posted to the worker and writes what was appended; nothing may use the disk any more.
+  void close();
 
   const std::string& path() const { return path_; }
   Journal& journal() { return *journal_; }
@@ -57,6 +59,7 @@ class ServerDisk {
   std::string path_;
   uint64_t min_free_bytes_ = 0;
   std::unique_ptr<Disk> disk_;
+  std::unique_ptr<Disk> journal_disk_;  // tests only: null if the journal is on disk_
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<WorkerPool> worker_;

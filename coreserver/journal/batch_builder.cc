@@ -4,8 +4,8 @@
 
 namespace shima {
 
-BatchBuilder::Added BatchBuilder::add(EntryType type, bool moved, uint64_t life, std::span<const uint8_t> body,
-                                      std::span<const uint8_t> payload) {
+BatchBuilder::Added BatchBuilder::add(EntryType type, bool moved, uint64_t life,
+                                      std::span<const uint8_t> body, std::span<const uint8_t> payload) {
   size_t used = kEntryHeaderBytes + body.size() + payload.size();
   last_ = EntryHeader{.type = type,
                       .moved = moved,
@@ -41,7 +41,8 @@ std::vector<std::span<const uint8_t>> BatchBuilder::pieces() const {
   std::vector<std::span<const uint8_t>> out;
   out.reserve(pieces_.size());
   for (const Piece& p : pieces_) {
-    out.push_back(p.payload.empty() ? as_bytes(meta_).subspan(p.meta_begin, p.meta_end - p.meta_begin) : p.payload);
+    out.push_back(p.payload.empty() ? as_bytes(meta_).subspan(p.meta_begin, p.meta_end - p.meta_begin)
+                                    : p.payload);
   }
   return out;
 }

@@ -1,6 +1,8 @@
-// Lays out one batch of entries for one gathering write: headers and bodies in a string, payloads where they are.
+// Lays out one batch of entries for one gathering write: headers and bodies in a string, payloads where they
+// are.
 //
-// Threads: one. Invariant: pieces() holds exactly size() bytes; after finish() the batch ends at a multiple of kBatchAlignment.
+// Threads: one. Invariant: pieces() holds exactly size() bytes; after finish() the batch ends at a multiple
+// of kBatchAlignment.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,8 @@ class BatchBuilder {
     return padded(size_ + round_up(kEntryHeaderBytes + body + payload, kEntryAlignment));
   }
   // The payload's bytes must stay where they are until the batch is written.
-  Added add(EntryType type, bool moved, uint64_t life, std::span<const uint8_t> body, std::span<const uint8_t> payload);
+  Added add(EntryType type, bool moved, uint64_t life, std::span<const uint8_t> body,
+            std::span<const uint8_t> payload);
   uint64_t next_number() const { return next_number_; }
   bool empty() const { return size_ == 0; }
   uint64_t size() const { return size_; }

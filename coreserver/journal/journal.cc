@@ -32,7 +32,8 @@ class JournalImpl : public Journal {
   void append(RecordPtr record, Done done) override {
     Status right = check_record_header(record->header);
     SHIMA_CHECK(right.is_ok(), right.message());
-    SHIMA_CHECK(record->payload.size() == payload_bytes(record->header), "a payload has the length its header says");
+    SHIMA_CHECK(record->payload.size() == payload_bytes(record->header),
+                "a payload has the length its header says");
     SHIMA_CHECK(record->payload.size() < options_.segment_bytes / 2, "a record fits half a segment");
     writer_.enqueue({.record = std::move(record), .done = std::move(done)});
   }
@@ -41,17 +42,21 @@ class JournalImpl : public Journal {
     writer_.enqueue({.control = {EntryType::kTruncate, group, after, 0}, .done = std::move(done)});
   }
 
-  void drop_group(GroupId group) override { writer_.enqueue({.control = {EntryType::kDrop, group, Sequence(0), 0}}); }
+  void drop_group(GroupId group) override {
+    writer_.enqueue({.control = {EntryType::kDrop, group, Sequence(0), 0}});
+  }
 
   void release(GroupId group, Sequence upto) override {
     if (index_->release(group, upto) || !has_space()) writer_.wake();
   }
 
-  Result<std::vector<RecordPtr>> read(GroupId group, Sequence first, Sequence last, uint64_t max_bytes) override {
+  Result<std::vector<RecordPtr>> read(GroupId group, Sequence first, Sequence last,
+                                      uint64_t max_bytes) override {
     for (int attempt = 0;; ++attempt) {
       auto locations = index_->find(group, first, last, max_bytes);
       if (locations.empty()) {
-        return Status(Code::kNotFound, "record " + std::to_string(first.value) + " of group " + to_string(group) +
+        return Status(Code::kNotFound, "record " + std::to_string(first.value) + " of group " +
+                                           to_string(group) +
                                            " is not in the journal: released, truncated or not yet written");
       }
       auto records = read_records(*index_, disk_id_, group, first, locations);
@@ -62,7 +67,9 @@ class JournalImpl : public Journal {
     }
   }
 
-  bool has_space() const override { return index_->used_bytes() <= options_.max_bytes && !supply_.out_of_space(); }
+  bool has_space() const override {
+    return index_->used_bytes() <= options_.max_bytes && !supply_.out_of_space();
+  }
 
   JournalStats stats() const override {
     JournalStats stats;
@@ -89,14 +96,15 @@ Result<std::unique_ptr<Journal>> Journal::open(Disk& disk, const std::string& di
                                                const JournalOptions& options) {
   if (options.segment_bytes < kSmallestSegment || options.segment_bytes > kMaxSegmentBytes ||
       options.segment_bytes % kSegmentHeaderBytes != 0) {
-    return Status(Code::kInvalidArgument, "segment_bytes: wanted a multiple of 4096 from 64 KiB to 1 GiB, found " +
-                                              std::to_string(options.segment_bytes));
+    return Status(Code::kInvalidArgument,
+                  "segment_bytes: wanted a multiple of 4096 from 64 KiB to 1 GiB, found " +
+                      std::to_string(options.segment_bytes));
   }
   auto index = std::make_unique<JournalIndex>();
   auto recovered = recover_journal(disk, directory, disk_id, options, *index);
   if (!recovered) return recovered.status().with_context("journal");
-  return std::unique_ptr<Journal>(std::make_unique<JournalImpl>(disk, directory, disk_id, options, std::move(index),
-                                                                std::move(*recovered)));
+  return std::unique_ptr<Journal>(std::make_unique<JournalImpl>(disk, directory, disk_id, options,
+                                                                std::move(index), std::move(*recovered)));
 }
 
 }  // namespace shima

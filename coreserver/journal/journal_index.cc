@@ -36,15 +36,15 @@ void JournalIndex::collect_controls(GroupId id, uint32_t segment, std::vector<Co
   if (it == groups_.end()) return;
   const Group& g = it->second;
   auto voids_older = [&](uint64_t before) {
-    return std::any_of(segments_.begin(), segments_.end(), [&](const auto& s) {
-      return s.first != segment && s.second.first_number < before;
-    });
+    return std::any_of(segments_.begin(), segments_.end(),
+                       [&](const auto& s) { return s.first != segment && s.second.first_number < before; });
   };
   if (g.dropped_segment == segment && voids_older(g.dropped_before)) {
     out.push_back({EntryType::kDrop, id, Sequence(0), g.dropped_before});
   }
   for (const Truncation& t : g.truncations) {
-    if (t.segment == segment && voids_older(t.before)) out.push_back({EntryType::kTruncate, id, t.after, t.before});
+    if (t.segment == segment && voids_older(t.before))
+      out.push_back({EntryType::kTruncate, id, t.after, t.before});
   }
   if (g.released && (g.release_unwritten || g.release_segment == segment)) {
     out.push_back({EntryType::kRelease, id, g.released, 0});
@@ -59,7 +59,8 @@ std::vector<Control> JournalIndex::controls_to_keep(uint32_t segment) const {
   for (const auto& [id, range] : s.groups) {
     auto it = groups_.find(id);
     bool unwritten = it != groups_.end() && it->second.release_unwritten;
-    if (unwritten && !s.controls.contains(id)) out.push_back({EntryType::kRelease, id, it->second.released, 0});
+    if (unwritten && !s.controls.contains(id))
+      out.push_back({EntryType::kRelease, id, it->second.released, 0});
   }
   return out;
 }
@@ -152,7 +153,8 @@ void JournalIndex::add_live(GroupId group, Sequence sequence, const Location& lo
 
 void JournalIndex::drop_live(const Location& location) {
   Segment& s = segments_.at(location.segment);
-  SHIMA_CHECK(s.live_records > 0 && s.live_bytes >= location.length, "a segment's live records are counted right");
+  SHIMA_CHECK(s.live_records > 0 && s.live_bytes >= location.length,
+              "a segment's live records are counted right");
   --s.live_records;
   s.live_bytes -= location.length;
   live_bytes_ -= location.length;
@@ -164,7 +166,8 @@ void JournalIndex::commit_record(GroupId id, uint64_t life, Sequence sequence, L
   group.life = life;
   if (sequence <= group.released) return;
   if (group.locations.empty()) group.first = sequence;
-  SHIMA_CHECK(sequence.value == group.first.value + group.locations.size(), "a group's records are contiguous");
+  SHIMA_CHECK(sequence.value == group.first.value + group.locations.size(),
+              "a group's records are contiguous");
   group.locations.push_back(location);
   add_live(id, sequence, location);
 }
@@ -213,7 +216,8 @@ void JournalIndex::commit_control(const Control& c, uint64_t life, uint32_t segm
       unwritten_.erase(c.group);
       repaired(c.group, Sequence(UINT64_MAX));
       break;
-    default: SHIMA_CHECK(false, "only control entries come here");
+    default:
+      SHIMA_CHECK(false, "only control entries come here");
   }
 }
 
@@ -277,7 +281,8 @@ std::vector<Control> JournalIndex::unwritten_releases() const {
   return out;
 }
 
-std::vector<Location> JournalIndex::find(GroupId id, Sequence first, Sequence last, uint64_t max_bytes) const {
+std::vector<Location> JournalIndex::find(GroupId id, Sequence first, Sequence last,
+                                         uint64_t max_bytes) const {
   std::lock_guard lock(mutex_);
   std::vector<Location> out;
   auto it = groups_.find(id);
@@ -306,7 +311,8 @@ void JournalIndex::load(GroupId id, const ReplayedGroup& replayed) {
   group.life = replayed.life;
   for (const auto& [sequence, r] : replayed.records) {
     if (group.locations.empty()) group.first = sequence;
-    SHIMA_CHECK(sequence.value == group.first.value + group.locations.size(), "recovered records are contiguous");
+    SHIMA_CHECK(sequence.value == group.first.value + group.locations.size(),
+                "recovered records are contiguous");
     group.locations.push_back({r.segment, r.offset, r.length});
     add_live(id, sequence, group.locations.back());
   }

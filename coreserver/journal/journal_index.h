@@ -1,4 +1,5 @@
-// JournalIndex: where each live record of the journal lies, and what each segment is still needed for. No I/O.
+// JournalIndex: where each live record of the journal lies, and what each segment is still needed for. No
+// I/O.
 //
 // Memory: 12 bytes a live record. A group's live records are contiguous: [first, first + locations).
 // Entry numbers and the three control entries (truncate, release, drop) are explained in segment_format.h.
@@ -52,14 +53,14 @@ class JournalIndex {
   void seal_segment(uint32_t segment, uint64_t end);  // `end`: offset behind its last entry
   // Sealed segments without a live record, oldest first.
   std::vector<uint32_t> dead_segments() const;
-  // What must be written anew before `segment` goes, see above. Only newest copies count. The newest release of a group is kept as well, and
-  // one that is not yet on disk but concerns the segment's records.
+  // What must be written anew before `segment` goes, see above. Only newest copies count. The newest release
+  // of a group is kept as well, and one that is not yet on disk but concerns the segment's records.
   std::vector<Control> controls_to_keep(uint32_t segment) const;
   bool is_oldest(uint32_t segment) const;
   SegmentFilePtr remove_segment(uint32_t segment);
   SegmentFilePtr file(uint32_t segment) const;
-  // The sealed segment that is cheapest to empty, if live records are at most this share of what was written to it.
-  // (Not of its size: moving must gain something, or it would never end.)
+  // The sealed segment that is cheapest to empty, if live records are at most this share of what was written
+  // to it. (Not of its size: moving must gain something, or it would never end.)
   std::optional<uint32_t> emptiest_segment(double max_live_share) const;
   void set_unmovable(uint32_t segment);
   std::vector<LiveRecord> live_records(uint32_t segment, uint64_t max_bytes) const;
@@ -85,8 +86,8 @@ class JournalIndex {
   // Takes over what recovery found: records must be contiguous.
   void load(GroupId group, const ReplayedGroup& replayed);
   void note_control(GroupId group, uint32_t segment);
-  // These segments hold rot and stay until each of the groups was released up to the sequence given, or dropped:
-  // the evidence must outlive a crash during the repair.
+  // These segments hold rot and stay until each of the groups was released up to the sequence given, or
+  // dropped: the evidence must outlive a crash during the repair.
   void hold_damaged(std::set<uint32_t> segments, std::map<GroupId, Sequence> until_released);
 
   uint64_t used_bytes() const;
@@ -111,7 +112,7 @@ class JournalIndex {
   struct Segment {
     SegmentFilePtr file;
     uint64_t first_number = 0;
-    uint64_t end = 0;                 // once sealed
+    uint64_t end = 0;  // once sealed
     bool sealed = false;
     bool unmovable = false;
     uint64_t live_records = 0;

@@ -63,8 +63,9 @@ class Recovery {
     auto header = read_segment_header(**file);
     if (!header) return header.status().with_context(path);
     if (header->number != number) {
-      return {Code::kCorrupt, path + ": wanted segment " + std::to_string(number) + " as its name says, found " +
-                                  std::to_string(header->number) + "; was the file renamed or copied?"};
+      return {Code::kCorrupt, path + ": wanted segment " + std::to_string(number) +
+                                  " as its name says, found " + std::to_string(header->number) +
+                                  "; was the file renamed or copied?"};
     }
     if (header->disk_id != disk_id_) {
       return {Code::kCorrupt, path + ": wanted disk id " + std::to_string(disk_id_) + ", found " +
@@ -153,7 +154,8 @@ class Recovery {
   std::string cut_before_damage(GroupId id, ReplayedGroup& group) {
     auto it = group.records.begin();
     std::string found;
-    for (Sequence wanted = it == group.records.end() ? Sequence(1) : it->first; it != group.records.end(); ++it) {
+    for (Sequence wanted = it == group.records.end() ? Sequence(1) : it->first; it != group.records.end();
+         ++it) {
       const auto& [sequence, record] = *it;
       if (sequence != wanted) {
         found = "wanted record " + std::to_string(wanted.value) + " of group " + to_string(id) + ", found " +
@@ -163,8 +165,8 @@ class Recovery {
       if (!record.payload_ok) {
         rotten_.insert(record.segment);
         found = "the payload of record " + to_string(record.header.position) + " of group " + to_string(id) +
-                " in segment " + std::to_string(record.segment) + " at byte " + std::to_string(record.offset) +
-                " does not match its checksums";
+                " in segment " + std::to_string(record.segment) + " at byte " +
+                std::to_string(record.offset) + " does not match its checksums";
         break;
       }
       wanted = wanted.next();
@@ -177,7 +179,8 @@ class Recovery {
     return found;
   }
 
-  // Only the process may have died, with the last batch in the page cache: what is recovered becomes durable here.
+  // Only the process may have died, with the last batch in the page cache: what is recovered becomes durable
+  // here.
   Status continue_last_segment() {
     if (segments_.empty()) return Status::ok();
     FoundSegment& last = segments_.back();

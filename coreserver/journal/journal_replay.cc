@@ -56,12 +56,8 @@ void JournalReplay::feed_record(uint32_t segment, const ScannedEntry& e) {
   ReplayedGroup& group = groups_[e.record.group];
   Sequence sequence = e.record.position.sequence;
   if (sequence <= group.released) return;
-  group.records[sequence] = ReplayedRecord{e.record,
-                                           e.entry.number,
-                                           segment,
-                                           static_cast<uint32_t>(e.offset),
-                                           e.entry.total_length,
-                                           e.payload_ok};
+  group.records[sequence] = ReplayedRecord{
+      e.record, e.entry.number, segment, static_cast<uint32_t>(e.offset), e.entry.total_length, e.payload_ok};
 }
 
 void JournalReplay::feed_control(uint32_t segment, const Control& c) {

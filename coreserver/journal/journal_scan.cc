@@ -15,7 +15,8 @@ class Window {
  public:
   Window(const FileHandle& file, uint64_t file_bytes) : file_(file), file_bytes_(file_bytes) {}
 
-  // The bytes at [offset, offset + length), cut off at the end of the file. Empty after a read error, see status().
+  // The bytes at [offset, offset + length), cut off at the end of the file. Empty after a read error, see
+  // status().
   std::span<const uint8_t> at(uint64_t offset, uint64_t length) {
     if (offset >= file_bytes_) return {};
     length = std::min(length, file_bytes_ - offset);
@@ -110,7 +111,8 @@ class SegmentScanner {
     return true;
   }
 
-  // Says what the bytes after the last valid entry are. Stale entries of an earlier life of the file are nothing.
+  // Says what the bytes after the last valid entry are. Stale entries of an earlier life of the file are
+  // nothing.
   void finish_tail() {
     if (scan_.sealed) return;
     if (has_successor_) {
@@ -137,15 +139,18 @@ Result<SegmentHeader> read_segment_header(const FileHandle& file) {
   auto size = file.size();
   if (!size) return size.status();
   if (*size < kSegmentHeaderBytes) {
-    return Status(Code::kCorrupt, "the file has " + std::to_string(*size) + " bytes: too short for a journal segment");
+    return Status(Code::kCorrupt,
+                  "the file has " + std::to_string(*size) + " bytes: too short for a journal segment");
   }
   std::vector<uint8_t> bytes(kSegmentHeaderBytes);
   SHIMA_RETURN_IF_ERROR(file.read_at(0, bytes));
   SegmentHeader header;
   SHIMA_RETURN_IF_ERROR(decode_segment_header(bytes, header));
   if (header.bytes != *size) {
-    return Status(Code::kCorrupt, "wanted a segment of " + std::to_string(header.bytes) + " bytes as its header says, "
-                                  "found " + std::to_string(*size));
+    return Status(Code::kCorrupt, "wanted a segment of " + std::to_string(header.bytes) +
+                                      " bytes as its header says, "
+                                      "found " +
+                                      std::to_string(*size));
   }
   return header;
 }

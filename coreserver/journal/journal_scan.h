@@ -1,10 +1,10 @@
 // Walks one journal segment, read-only, entry by entry: for recovery and for shima-dump.
 //
-// Torn tail or rot (R22)? The entries of one batch are made durable by one sync, and nothing of a later batch is
-// written before it. So an invalid entry is a torn tail if nothing valid of a later batch follows; else it was durable
-// once and is rot. In a segment that has a successor with entries everything was durable: each invalid entry is rot,
-// and so is a missing seal.
-// Threads: none of its own; the file may be written meanwhile (then its tail looks torn).
+// Torn tail or rot (R22)? The entries of one batch are made durable by one sync, and nothing of a later batch
+// is written before it. So an invalid entry is a torn tail if nothing valid of a later batch follows; else it
+// was durable once and is rot. In a segment that has a successor with entries everything was durable: each
+// invalid entry is rot, and so is a missing seal. Threads: none of its own; the file may be written meanwhile
+// (then its tail looks torn).
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ struct ScannedEntry {
   RecordHeader record;               // type record
   Control control;                   // types truncate, release, drop
   std::span<const uint8_t> payload;  // valid during the callback only
-  bool payload_ok = true;            // false: the header is right, the payload is not what its checksums say (rot)
+  bool payload_ok = true;  // false: the header is right, the payload is not what its checksums say (rot)
 };
 
 struct BadRange {
@@ -33,12 +33,12 @@ struct BadRange {
 };
 
 struct SegmentScan {
-  uint64_t entries = 0;        // valid ones, the seal included
-  uint64_t end = 0;            // offset behind the last valid entry
-  uint64_t first_number = 0;   // entry numbers; 0 if there are none
+  uint64_t entries = 0;       // valid ones, the seal included
+  uint64_t end = 0;           // offset behind the last valid entry
+  uint64_t first_number = 0;  // entry numbers; 0 if there are none
   uint64_t last_number = 0;
   bool sealed = false;
-  bool torn = false;           // after `end` lie pieces of entries that were never durable
+  bool torn = false;  // after `end` lie pieces of entries that were never durable
   std::vector<BadRange> rot;
 };
 

@@ -13,7 +13,8 @@ namespace {
 constexpr uint64_t kMoveBytesPerBatch = 1ull << 20;  // clients wait for at most this much moving
 constexpr auto kReleaseInterval = std::chrono::milliseconds(200);
 constexpr auto kMovePause = std::chrono::milliseconds(500);  // after a batch that could not be written
-// Room that records leave to control entries, so that a full disk can still be told what was released and dropped.
+// Room that records leave to control entries, so that a full disk can still be told what was released and
+// dropped.
 constexpr uint64_t kControlReserve = 16u << 10;
 
 }  // namespace
@@ -81,7 +82,7 @@ void JournalWriter::run() {
 bool JournalWriter::wait_for_work() {
   std::unique_lock lock(mutex_);
   if (work_.empty()) {
-    wake_.wait(lock, [&] { return !queue_.empty() || housekeeping_ || stop_; });
+    wake_.wait_for(lock, kReleaseInterval, [&] { return !queue_.empty() || housekeeping_ || stop_; });
   }
   housekeeping_ = false;
   std::move(queue_.begin(), queue_.end(), std::back_inserter(work_));
@@ -125,7 +126,8 @@ Status JournalWriter::obtain_next(bool wait) {
   return Status::ok();
 }
 
-// Moved copies come first: a truncation or drop behind them then voids them as it should. False if the segment is full.
+// Moved copies come first: a truncation or drop behind them then voids them as it should. False if the
+// segment is full.
 bool JournalWriter::fill_batch(BatchBuilder& batch, std::vector<JournalItem>& items) {
   for (auto* queue : {&moves_, &owed_}) {
     for (; !queue->empty(); queue->pop_front()) {
@@ -165,7 +167,8 @@ bool JournalWriter::place(BatchBuilder& batch, JournalItem& item) {
   uint64_t reserve = kSealReserve + (item.record ? kControlReserve : 0);
   if (active_end_ + batch.size_with(body.size(), payload.size()) + reserve > active_->bytes) return false;
   if (item.record) {
-    SHIMA_CHECK(chunks_match(payload, item.record->header.checksums), "a record's payload matches its checksums");
+    SHIMA_CHECK(chunks_match(payload, item.record->header.checksums),
+                "a record's payload matches its checksums");
   }
   bool copy = item.control.before != 0;
   item.control = control;
@@ -175,7 +178,8 @@ bool JournalWriter::place(BatchBuilder& batch, JournalItem& item) {
   return true;
 }
 
-// The life of the item's group; it begins with the first entry after the drop. `copy`: of an old control entry.
+// The life of the item's group; it begins with the first entry after the drop. `copy`: of an old control
+// entry.
 uint64_t JournalWriter::life_of(const JournalItem& item, bool copy, uint64_t number) {
   if (!item.record && item.control.type == EntryType::kDrop) return copy ? 0 : batch_life_[item.group()] = 0;
   auto it = batch_life_.find(item.group());
@@ -201,9 +205,11 @@ Status JournalWriter::admit(const JournalItem& item) {
   if (it != batch_next_.end() && !it->second) return Status::ok();
   Sequence expected = it != batch_next_.end() ? it->second : index_.expected_next(group);
   if (expected ? sequence == expected : sequence > released) return Status::ok();
-  std::string wanted = expected ? std::to_string(expected.value) : "one above " + std::to_string(released.value);
+  std::string wanted =
+      expected ? std::to_string(expected.value) : "one above " + std::to_string(released.value);
   return {Code::kFailedPrecondition, "group " + to_string(group) + ": wanted record " + wanted + ", found " +
-                                         std::to_string(sequence.value) + "; truncate or drop the group first"};
+                                         std::to_string(sequence.value) +
+                                         "; truncate or drop the group first"};
 }
 
 // Notes what admit() must expect behind this item in the same batch.
@@ -241,7 +247,8 @@ Status JournalWriter::write(BatchBuilder& batch, std::vector<JournalItem>& items
   }
   auto begin = Clock::now();
   Status synced = file.sync();
-  SHIMA_CHECK(synced.is_ok(), "the journal's sync failed, so what is durable is unknown: " + synced.to_string());
+  SHIMA_CHECK(synced.is_ok(),
+              "the journal's sync failed, so what is durable is unknown: " + synced.to_string());
   sync_micros_ += static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count());
   ++batches_;
@@ -293,24 +300,27 @@ void JournalWriter::report(std::vector<JournalItem>& items, const Status& outcom
 
 // There is no segment to write to: all that waits is told so.
 void JournalWriter::refuse_waiting(const Status& why) {
-  std::vector<JournalItem> items(std::make_move_iterator(work_.begin()), std::make_move_iterator(work_.end()));
+  std::vector<JournalItem> items(std::make_move_iterator(work_.begin()),
+                                 std::make_move_iterator(work_.end()));
   work_.clear();
   moves_.clear();
   report(items, why);
 }
 
-// Releases ride along with batches that are written anyway.
+// Releases ride along with batches that are written anyway, or make one of their own in a quiet moment.
 void JournalWriter::queue_due_releases() {
   auto now = Clock::now();
-  if (work_.empty() || now - releases_written_ < kReleaseInterval) return;
+  if (now - releases_written_ < kReleaseInterval) return;
   releases_written_ = now;
+  std::erase_if(owed_, [](const JournalItem& item) { return item.control.type == EntryType::kRelease; });
   for (const Control& c : index_.unwritten_releases()) owed_.push_back({.control = c});
 }
 
 // The fuller the journal, the fuller the segments that are worth emptying.
 void JournalWriter::queue_moves() {
   uint64_t used = index_.used_bytes();
-  if (used < options_.max_bytes / 4 || used < 3 * options_.segment_bytes || Clock::now() < no_moves_before_) return;
+  if (used < options_.max_bytes / 4 || used < 3 * options_.segment_bytes || Clock::now() < no_moves_before_)
+    return;
   auto victim = index_.emptiest_segment(used < options_.max_bytes / 4 * 3 ? 0.25 : 0.6);
   if (!victim) return;
   for (const LiveRecord& live : index_.live_records(*victim, kMoveBytesPerBatch)) {
@@ -326,8 +336,8 @@ void JournalWriter::queue_moves() {
   housekeeping_ = true;  // until nothing is left to move
 }
 
-// Oldest first, each once its control entries are safe elsewhere. The oldest of all needs none but releases, which
-// a crash may forget: so it goes even if nothing can be written.
+// Oldest first, each once its control entries are safe elsewhere. The oldest of all needs none but releases,
+// which a crash may forget: so it goes even if nothing can be written.
 void JournalWriter::retire_dead_segments() {
   for (uint32_t segment : index_.dead_segments()) {
     if (!write_controls(index_.controls_to_keep(segment)) && !index_.is_oldest(segment)) return;

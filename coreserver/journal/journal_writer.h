@@ -1,5 +1,5 @@
-// JournalWriter: the journal's thread: takes what is queued, writes it in batches with one sync each, reports, and
-// between batches keeps house (releases, moving live records, recycling dead segments).
+// JournalWriter: the journal's thread: takes what is queued, writes it in batches with one sync each,
+// reports, and between batches keeps house (releases, moving live records, recycling dead segments).
 //
 // Threads: enqueue() and wake() from any thread; everything else belongs to the thread inside.
 #pragma once
@@ -27,7 +27,7 @@ struct JournalItem {
   Journal::Done done;
   bool moved = false;
   LiveRecord moved_from;
-  Status admitted;   // if not ok: not written, reported in its turn
+  Status admitted;  // if not ok: not written, reported in its turn
   BatchBuilder::Added placed;
   uint64_t life = 0;
 
@@ -90,7 +90,8 @@ class JournalWriter {
   Clock::time_point releases_written_ = Clock::now();
   Clock::time_point no_moves_before_ = Clock::now();
 
-  std::atomic<uint64_t> appended_entries_{0}, appended_bytes_{0}, batches_{0}, sync_micros_{0}, moved_records_{0};
+  std::atomic<uint64_t> appended_entries_{0}, appended_bytes_{0}, batches_{0}, sync_micros_{0},
+      moved_records_{0};
   std::thread thread_;
 };
 

@@ -14,8 +14,8 @@ Status corrupt(std::string text) { return {Code::kCorrupt, "record header: " + t
 
 Status check_record_header(const RecordHeader& h) {
   auto wrong = [&](std::string text) {
-    return Status(Code::kInvalidArgument,
-                  "record " + to_string(h.position) + " of group " + to_string(h.group) + ": " + std::move(text));
+    return Status(Code::kInvalidArgument, "record " + to_string(h.position) + " of group " +
+                                              to_string(h.group) + ": " + std::move(text));
   };
   if (h.kind != RecordKind::kNoop && h.kind != RecordKind::kWrite && h.kind != RecordKind::kPunch) {
     return wrong("unknown kind " + std::to_string(static_cast<int>(h.kind)));
@@ -31,7 +31,8 @@ Status check_record_header(const RecordHeader& h) {
   }
   size_t wanted = payload_bytes(h) / kChunkSize;
   if (h.checksums.size() != wanted) {
-    return wrong("wanted " + std::to_string(wanted) + " checksums, found " + std::to_string(h.checksums.size()));
+    return wrong("wanted " + std::to_string(wanted) + " checksums, found " +
+                 std::to_string(h.checksums.size()));
   }
   return Status::ok();
 }
@@ -43,8 +44,9 @@ void encode_record_header(const RecordHeader& h, std::string& out) {
   put_number<uint16_t>(out, 0);
   put_number<uint64_t>(out, h.group.volume.value);
   put_number<uint32_t>(out, h.group.index.value);
-  for (uint64_t v : {h.position.term.value, h.position.sequence.value, h.previous_term.value, h.committed.value,
-                     h.client.value, h.request.value, h.settled_below.value, h.inode.value, h.block.value}) {
+  for (uint64_t v :
+       {h.position.term.value, h.position.sequence.value, h.previous_term.value, h.committed.value,
+        h.client.value, h.request.value, h.settled_below.value, h.inode.value, h.block.value}) {
     put_number<uint64_t>(out, v);
   }
   put_number<uint32_t>(out, h.offset);
@@ -66,8 +68,9 @@ Status decode_record_header(std::span<const uint8_t> bytes, RecordHeader& h) {
   if (in.take<uint16_t>() != 0) return corrupt("reserved bytes are set");
   h.group.volume.value = in.take<uint64_t>();
   h.group.index.value = in.take<uint32_t>();
-  for (uint64_t* v : {&h.position.term.value, &h.position.sequence.value, &h.previous_term.value, &h.committed.value,
-                      &h.client.value, &h.request.value, &h.settled_below.value, &h.inode.value, &h.block.value}) {
+  for (uint64_t* v :
+       {&h.position.term.value, &h.position.sequence.value, &h.previous_term.value, &h.committed.value,
+        &h.client.value, &h.request.value, &h.settled_below.value, &h.inode.value, &h.block.value}) {
     *v = in.take<uint64_t>();
   }
   h.offset = in.take<uint32_t>();

@@ -1,9 +1,9 @@
 // The bytes of a RecordHeader: the same in the journal, on the wire and in the dump tool.
 //
-// Layout (little endian): u8 version = 1, u8 kind, u16 zero, u64 volume, u32 group index, u64 term, u64 sequence,
-// u64 previous term, u64 committed, u64 client, u64 request, u64 settled_below, u64 inode, u64 block, u32 offset,
-// u32 length, u32 number of checksums, u32 checksum...: 100 bytes + 4 a checksum. Whoever stores them adds a
-// checksum of his own over them; the payload's are inside.
+// Layout (little endian): u8 version = 1, u8 kind, u16 zero, u64 volume, u32 group index, u64 term, u64
+// sequence, u64 previous term, u64 committed, u64 client, u64 request, u64 settled_below, u64 inode, u64
+// block, u32 offset, u32 length, u32 number of checksums, u32 checksum...: 100 bytes + 4 a checksum. Whoever
+// stores them adds a checksum of his own over them; the payload's are inside.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace shima {
 
 inline constexpr uint32_t kRecordHeaderBytes = 100;  // without checksums
 
-// kInvalidArgument unless the header obeys record.h: known kind, sequence >= 1, a range of whole chunks that ends
-// within kMaxBlockSize, and for a write (only) one checksum for each chunk.
+// kInvalidArgument unless the header obeys record.h: known kind, sequence >= 1, a range of whole chunks that
+// ends within kMaxBlockSize, and for a write (only) one checksum for each chunk.
 Status check_record_header(const RecordHeader& header);
 
 // The bytes of a payload that belongs to the header.

@@ -48,7 +48,8 @@ Status decode_segment_header(std::span<const uint8_t> bytes, SegmentHeader& head
   }
   NumberReader in(bytes.subspan(kSegmentMagic.size()));
   if (uint32_t version = in.take<uint32_t>(); version != kSegmentVersion) {
-    return corrupt("wanted journal version 1, found " + std::to_string(version) + "; use the server that wrote it");
+    return corrupt("wanted journal version 1, found " + std::to_string(version) +
+                   "; use the server that wrote it");
   }
   if (in.take<uint32_t>() != kSegmentHeaderBytes) return corrupt("the segment header has an unknown size");
   header.number = in.take<uint64_t>();
@@ -81,16 +82,22 @@ uint64_t segment_number(const std::string& file_name) {
 
 std::string_view entry_type_name(EntryType type) {
   switch (type) {
-    case EntryType::kRecord: return "record";
-    case EntryType::kTruncate: return "truncate";
-    case EntryType::kRelease: return "release";
-    case EntryType::kDrop: return "drop";
-    case EntryType::kSeal: return "seal";
+    case EntryType::kRecord:
+      return "record";
+    case EntryType::kTruncate:
+      return "truncate";
+    case EntryType::kRelease:
+      return "release";
+    case EntryType::kDrop:
+      return "drop";
+    case EntryType::kSeal:
+      return "seal";
   }
   return "unknown";
 }
 
-std::string encode_entry_header(const EntryHeader& h, const EntryPlace& place, std::span<const uint8_t> body) {
+std::string encode_entry_header(const EntryHeader& h, const EntryPlace& place,
+                                std::span<const uint8_t> body) {
   std::string out;
   out.reserve(kEntryHeaderBytes);
   put_number<uint32_t>(out, kEntryMagic);
@@ -113,7 +120,8 @@ bool parse_entry_header(std::span<const uint8_t> bytes, const EntryPlace& place,
   NumberReader in(bytes);
   if (in.take<uint32_t>() != kEntryMagic || in.take<uint16_t>() != kEntryVersion) return false;
   uint8_t type = in.take<uint8_t>();
-  if (type < static_cast<uint8_t>(EntryType::kRecord) || type > static_cast<uint8_t>(EntryType::kSeal)) return false;
+  if (type < static_cast<uint8_t>(EntryType::kRecord) || type > static_cast<uint8_t>(EntryType::kSeal))
+    return false;
   h.type = static_cast<EntryType>(type);
   h.moved = (in.take<uint8_t>() & kMovedFlag) != 0;
   if (in.take<uint64_t>() != place.segment) return false;
@@ -123,7 +131,8 @@ bool parse_entry_header(std::span<const uint8_t> bytes, const EntryPlace& place,
   h.body_length = in.take<uint32_t>();
   h.payload_length = in.take<uint32_t>();
   h.life = in.take<uint64_t>();
-  if (!in.good() || h.number == 0 || h.batch_start < kSegmentHeaderBytes || h.batch_start > place.offset) return false;
+  if (!in.good() || h.number == 0 || h.batch_start < kSegmentHeaderBytes || h.batch_start > place.offset)
+    return false;
   if (h.body_length > kMaxBodyBytes || h.payload_length > kMaxBlockSize) return false;
   return h.total_length % kEntryAlignment == 0 &&
          h.total_length >= kEntryHeaderBytes + h.body_length + h.payload_length;

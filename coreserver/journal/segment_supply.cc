@@ -8,21 +8,23 @@
 namespace shima {
 namespace {
 
-constexpr size_t kFreeFilesKept = 2;                 // beyond those that are ready
-constexpr uint64_t kZeroStepBytes = 4ull << 20;      // synced piece by piece: appends go on meanwhile
+constexpr size_t kFreeFilesKept = 2;             // beyond those that are ready
+constexpr uint64_t kZeroStepBytes = 4ull << 20;  // synced piece by piece: appends go on meanwhile
 constexpr auto kRetryAfter = std::chrono::milliseconds(500);
 
-// A failed sync or rename is not tried again: what the disk holds is unknown then (R22). Only a full disk is an answer.
+// A failed sync or rename is not tried again: what the disk holds is unknown then (R22). Only a full disk is
+// an answer.
 Status end_unless_full(Status status) {
-  SHIMA_CHECK(status.is_ok() || status.code() == Code::kNoSpace, "the journal's disk fails: " + status.to_string());
+  SHIMA_CHECK(status.is_ok() || status.code() == Code::kNoSpace,
+              "the journal's disk fails: " + status.to_string());
   return status;
 }
 
 }  // namespace
 
-SegmentSupply::SegmentSupply(Disk& disk, std::string directory, uint64_t disk_id, const JournalOptions& options,
-                             uint32_t next_number, std::deque<SegmentFilePtr> ready,
-                             std::vector<std::string> free_files)
+SegmentSupply::SegmentSupply(Disk& disk, std::string directory, uint64_t disk_id,
+                             const JournalOptions& options, uint32_t next_number,
+                             std::deque<SegmentFilePtr> ready, std::vector<std::string> free_files)
     : disk_(disk),
       directory_(std::move(directory)),
       disk_id_(disk_id),
@@ -121,7 +123,8 @@ void SegmentSupply::run() {
 Status SegmentSupply::recycle(const SegmentFile& segment) {
   std::string free_path = directory_ + "/" + segment_file_name(segment.number) + ".free";
   bool keep = segment.bytes == segment_bytes_ && free_files_.size() < kFreeFilesKept;
-  SHIMA_RETURN_IF_ERROR(end_unless_full(keep ? disk_.rename(segment.path, free_path) : disk_.remove(segment.path)));
+  SHIMA_RETURN_IF_ERROR(
+      end_unless_full(keep ? disk_.rename(segment.path, free_path) : disk_.remove(segment.path)));
   SHIMA_RETURN_IF_ERROR(end_unless_full(disk_.sync_directory(directory_)));
   if (keep) free_files_.push_back(free_path);
   std::lock_guard lock(mutex_);
@@ -156,8 +159,8 @@ Result<SegmentFilePtr> SegmentSupply::prepare(uint32_t number) {
   return segment;
 }
 
-// Written, not only allocated: a file system turns an allocated extent into a written one by a change of metadata,
-// which each fdatasync would then pay for.
+// Written, not only allocated: a file system turns an allocated extent into a written one by a change of
+// metadata, which each fdatasync would then pay for.
 Status SegmentSupply::fill_with_zeros(FileHandle& file) {
   SHIMA_RETURN_IF_ERROR(file.truncate(0));
   SHIMA_RETURN_IF_ERROR(file.allocate(0, segment_bytes_));

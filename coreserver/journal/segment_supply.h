@@ -1,13 +1,14 @@
-// SegmentSupply: keeps the next segments of a journal ready, so that an append never waits for space to be prepared.
+// SegmentSupply: keeps the next segments of a journal ready, so that an append never waits for space to be
+// prepared.
 //
-// A segment is ready when it is allocated, written (zeros, or the stale entries of a recycled one), has its header and
-// its name, and all that is synced: an append to it then changes no metadata and fdatasync is one data write.
-// Files on the way have other names (*.new, *.free), which recovery treats as raw material.
+// A segment is ready when it is allocated, written (zeros, or the stale entries of a recycled one), has its
+// header and its name, and all that is synced: an append to it then changes no metadata and fdatasync is one
+// data write. Files on the way have other names (*.new, *.free), which recovery treats as raw material.
 // Retired segments are renamed in the order they come in and each rename is synced, so that after a crash no
 // segment is back whose control entries went with a later one.
 // Threads: one of its own for all slow calls; take() and retire() are the journal thread's.
-// Errors: a failed preparation is what take() returns, kNoSpace for a full disk; it is tried again every half second and
-// whenever a segment is retired.
+// Errors: a failed preparation is what take() returns, kNoSpace for a full disk; it is tried again every half
+// second and whenever a segment is retired.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +29,8 @@ class SegmentSupply {
                 uint32_t next_number, std::deque<SegmentFilePtr> ready, std::vector<std::string> free_files);
   ~SegmentSupply();
 
-  // The next segment. If it is not ready: waits for its preparation, or else (`wait` false) returns kUnavailable.
+  // The next segment. If it is not ready: waits for its preparation, or else (`wait` false) returns
+  // kUnavailable.
   Result<SegmentFilePtr> take(bool wait);
   void retire(SegmentFilePtr segment);
   uint64_t recycled() const;

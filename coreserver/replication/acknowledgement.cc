@@ -1,4 +1,5 @@
-// Step 4, to the client: acknowledged when committed; with ack `all` also when every in-sync remote has it durable (I1).
+// Step 4, to the client: acknowledged when committed; with ack `all` also when every in-sync remote has it
+// durable (I1).
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
@@ -10,12 +11,14 @@ Sequence ReplicaGroup::acknowledgeable() const {
   if (config_.ack != AckMode::kAll) return upto;
   for (const auto& [server, peer] : peers_) {
     const Member* m = config_.find(server);
-    if (m && m->role == Role::kRemote && (m->in_sync || peer.joining_in_sync)) upto = std::min(upto, peer.durable);
+    if (m && m->role == Role::kRemote && (m->in_sync || peer.joining_in_sync))
+      upto = std::min(upto, peer.durable);
   }
   return upto;
 }
 
-// The first record that some client waits for; 0 if none does. Retries after a restart wait as duplicates only.
+// The first record that some client waits for; 0 if none does. Retries after a restart wait as duplicates
+// only.
 Sequence ReplicaGroup::oldest_waiting() const {
   Sequence oldest = waiting_.empty() ? Sequence() : waiting_.front().position.sequence;
   if (!duplicates_.empty()) {

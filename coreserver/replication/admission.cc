@@ -4,10 +4,13 @@
 namespace shima::replication {
 
 Status ReplicaGroup::refusal(const ClientWrite& write) const {
-  if (role_ != Role::kPrimary) return {Code::kNotPrimary, "this server is not the primary of group " + to_string(id_)};
-  if (!serving()) return {Code::kUnavailable, "group " + to_string(id_) + " is not serving yet: " + state_in_words()};
+  if (role_ != Role::kPrimary)
+    return {Code::kNotPrimary, "this server is not the primary of group " + to_string(id_)};
+  if (!serving())
+    return {Code::kUnavailable, "group " + to_string(id_) + " is not serving yet: " + state_in_words()};
   if (!write.client || !write.request || write.settled_below > write.request) {
-    return {Code::kInvalidArgument, "a write needs a client id, a request id and settled_below <= request id"};
+    return {Code::kInvalidArgument,
+            "a write needs a client id, a request id and settled_below <= request id"};
   }
   return Status::ok();
 }
@@ -20,10 +23,11 @@ void ReplicaGroup::on_write(const ClientWrite& write, Effects& out) {
   RequestWindow::Answer known = window_.find(write.client, write.request, write.known_sequence);
   if (options_.bugs.duplicate_executed_twice) known = {};
   if (known.verdict == RequestWindow::Verdict::kTooOld) {
-    out.push_back(Acknowledge{write.token,
-                              Status(Code::kRequestTooOld, "request " + std::to_string(write.request.value) +
-                                                               " left the window of remembered results; send it as a new one"),
-                              {Term(), log_.last()}});
+    out.push_back(Acknowledge{
+        write.token,
+        Status(Code::kRequestTooOld, "request " + std::to_string(write.request.value) +
+                                         " left the window of remembered results; send it as a new one"),
+        {Term(), log_.last()}});
     return;
   }
   if (known.verdict == RequestWindow::Verdict::kExecuted) {  // R20: the record's fate is the answer
@@ -33,14 +37,17 @@ void ReplicaGroup::on_write(const ClientWrite& write, Effects& out) {
   }
   auto second = peers_.find(config_.server_with(Role::kSecondary));
   if (disk_full_ || (second != peers_.end() && second->second.no_space)) {
-    out.push_back(Acknowledge{write.token,
-                              Status(Code::kNoSpace, std::string("the disk of the ") + (disk_full_ ? "primary" : "secondary") +
-                                                         " of group " + to_string(id_) + " is full; free or add space at the home site"),
-                              {}});
+    out.push_back(Acknowledge{
+        write.token,
+        Status(Code::kNoSpace, std::string("the disk of the ") + (disk_full_ ? "primary" : "secondary") +
+                                   " of group " + to_string(id_) +
+                                   " is full; free or add space at the home site"),
+        {}});
     return;
   }
   if (!admits()) {
-    out.push_back(Acknowledge{write.token, Status(Code::kUnavailable, "too many writes wait for the second copy; retry"), {}});
+    out.push_back(Acknowledge{
+        write.token, Status(Code::kUnavailable, "too many writes wait for the second copy; retry"), {}});
     return;
   }
   auto record = std::make_shared<Record>();

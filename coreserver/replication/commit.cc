@@ -12,7 +12,8 @@ void ReplicaGroup::advance_commit(Effects& out) {
   if (options_.bugs.ack_before_second_sync && second != peers_.end()) there = second->second.last;
   Sequence both = std::min(log_.durable(), there);
   if (both > committed_) committed_ = both;
-  if (!serving_ && committed_ >= term_start_last_ && config_.find(self_)->incarnation == incarnation_) serving_ = true;
+  if (!serving_ && committed_ >= term_start_last_ && config_.find(self_)->incarnation == incarnation_)
+    serving_ = true;
   make_visible(out);
   acknowledge_committed(out);
   ship(out);

@@ -1,6 +1,7 @@
 // What goes into a replica group (events) and what comes out (effects).
 //
-// PURE. The driver (coreserver/driver) or the simulator (tests/simulation) feeds events and carries out effects, in order.
+// PURE. The driver (coreserver/driver) or the simulator (tests/simulation) feeds events and carries out
+// effects, in order.
 #pragma once
 
 #include <string>
@@ -19,8 +20,8 @@ namespace shima::replication {
 struct ConfigChanged {  // the volume's record was read from etcd
   GroupConfig config;
 };
-struct ClientWrite {  // a client wants a change; whole chunks only
-  uint64_t token = 0;   // comes back in Acknowledge
+struct ClientWrite {   // a client wants a change; whole chunks only
+  uint64_t token = 0;  // comes back in Acknowledge
   ClientId client;
   RequestId request;
   RequestId settled_below;
@@ -46,7 +47,8 @@ struct PeerMessage {
   ServerId from;
   Message message;
 };
-struct Checkpointed {  // the effects of records up to `upto` are durable outside the journal (applied, or dropped)
+struct Checkpointed {  // the effects of records up to `upto` are durable outside the journal (applied, or
+                       // dropped)
   Sequence upto;
 };
 struct SpaceChanged {  // the local disk is full, or no longer
@@ -63,12 +65,12 @@ struct ResyncSent {  // the driver has sent all blocks for StartResync
 struct ResyncStored {  // the driver has durably stored all pieces up to ResyncEnd at this remote
   Position position;
 };
-struct Tick {  // about every 50 ms
+struct Tick {           // about every 50 ms
   uint64_t now_ms = 0;  // of a clock that never goes back
 };
 
-using Event = std::variant<ConfigChanged, ClientWrite, LocalDurable, PeerUp, PeerDown, PeerMessage, Checkpointed,
-                           SpaceChanged, ResyncProgress, ResyncSent, ResyncStored, Tick>;
+using Event = std::variant<ConfigChanged, ClientWrite, LocalDurable, PeerUp, PeerDown, PeerMessage,
+                           Checkpointed, SpaceChanged, ResyncProgress, ResyncSent, ResyncStored, Tick>;
 
 // ---- effects ----
 
@@ -82,7 +84,8 @@ struct SendMessage {
   ServerId to;
   Message message;
 };
-struct SendRecords {  // read records [first, last] from memory or the journal, put them into `append` and send it
+struct SendRecords {  // read records [first, last] from memory or the journal, put them into `append` and
+                      // send it
   ServerId to;
   Sequence first;
   Sequence last;
@@ -93,16 +96,22 @@ struct Acknowledge {  // the answer to ClientWrite{token}
   Status status;
   Position position;
 };
-struct Commit {  // records up to `upto` are committed: visible to readers, and to be applied to the block store
+struct Commit {  // records up to `upto` are committed: visible to readers, and to be applied to the block
+                 // store
   Sequence upto;
 };
-struct DropRecords {  // secondary: records up to `upto` are safe at every whole remote; checkpoint, then Checkpointed
+struct DropRecords {  // secondary: records up to `upto` are safe at every whole remote; checkpoint, then
+                      // Checkpointed
   Sequence upto;
 };
 struct ReleaseJournal {  // nobody needs records up to `upto` from this journal any more
   Sequence upto;
 };
-struct ProposeMembership {  // compare-and-swap this into the volume's record (R7, R12); then ConfigChanged, or nothing
+// Compare-and-swap this into the volume's record (R7, R12); then ConfigChanged, or nothing. It may only take
+// effect on the record's version `based_on`: on a later one, what the primary promised to wait for may
+// already be trimmed.
+struct ProposeMembership {
+  ConfigVersion based_on;
   ServerId member;
   bool whole = true;
   bool in_sync = true;
@@ -112,13 +121,15 @@ struct StartResync {  // primary: send all blocks of the block store to the remo
   ServerId to;
   uint64_t round = 0;
 };
-// Nothing that was under way for the group before this (LocalDurable, Checkpointed, ResyncStored) may be reported after it.
+// Nothing that was under way for the group before this (LocalDurable, Checkpointed, ResyncStored) may be
+// reported after it.
 struct ForgetEverything {  // remote, on ResyncBegin: drop all blocks and records of the group, durably
 };
 struct DropBlocks {  // secondary that folded: remotes are whole again; the blocks are not needed any more
 };
 
-using Effect = std::variant<AppendToJournal, TruncateJournal, SendMessage, SendRecords, Acknowledge, Commit, DropRecords,
-                            ReleaseJournal, ProposeMembership, StartResync, ForgetEverything, DropBlocks>;
+using Effect =
+    std::variant<AppendToJournal, TruncateJournal, SendMessage, SendRecords, Acknowledge, Commit, DropRecords,
+                 ReleaseJournal, ProposeMembership, StartResync, ForgetEverything, DropBlocks>;
 
 }  // namespace shima::replication

@@ -12,27 +12,28 @@ namespace shima::replication {
 
 enum class Role : uint8_t { kNone = 0, kPrimary = 1, kSecondary = 2, kRemote = 3 };
 
-// When a client is acknowledged: after two durable local copies (the paper's proposal), or also after every in-sync
-// remote's (the paper's conventional scheme).
+// When a client is acknowledged: after two durable local copies (the paper's proposal), or also after every
+// in-sync remote's (the paper's conventional scheme).
 enum class AckMode : uint8_t { kLocal = 1, kAll = 2 };
 
 struct Member {
   ServerId server;
   Incarnation incarnation;  // the one that may act (R4)
   Role role = Role::kNone;
-  bool whole = true;        // remote: trimming waits for it (R7)
-  bool in_sync = true;      // remote, ack `all`: acknowledging waits for it (R12)
+  bool whole = true;    // remote: trimming waits for it (R7)
+  bool in_sync = true;  // remote, ack `all`: acknowledging waits for it (R12)
   bool operator==(const Member&) const = default;
 };
 
 struct GroupConfig {
-  ConfigVersion version;    // of the volume's record
+  ConfigVersion version;  // of the volume's record
   Term term;
   AckMode ack = AckMode::kLocal;
   std::vector<Member> members;
 
   const Member* find(ServerId server) const {
-    auto it = std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.server == server; });
+    auto it =
+        std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.server == server; });
     return it == members.end() ? nullptr : &*it;
   }
   Role role_of(ServerId server) const {

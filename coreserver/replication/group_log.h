@@ -1,5 +1,5 @@
-// GroupLog: what the core knows of its log: where it begins and ends, how far it is durable, how many bytes lie between
-// two sequences and when they came. The records themselves lie in the journal.
+// GroupLog: what the core knows of its log: where it begins and ends, how far it is durable, how many bytes
+// lie between two sequences and when they came. The records themselves lie in the journal.
 //
 // PURE. Memory: 16 bytes a retained record, which the lag budget bounds (I10).
 // Invariants: base <= durable <= last; sequences are contiguous.
@@ -16,7 +16,7 @@ namespace shima::replication {
 
 class GroupLog {
  public:
-  Sequence base() const { return base_; }        // records up to here are no longer needed from the journal
+  Sequence base() const { return base_; }  // records up to here are no longer needed from the journal
   Sequence last() const { return last_; }
   Sequence durable() const { return durable_; }  // fdatasync'ed here
   Position last_position() const { return {term_at(last_), last_}; }
@@ -36,8 +36,8 @@ class GroupLog {
     last_ = record.position.sequence;
     costs_.push_back({(costs_.empty() ? first_cost_ : costs_.back().sum) + record_cost(record), now_ms});
   }
-  // The record at `position` is durable, and so is all that was appended before it: every record of the log whose position
-  // is not higher, also if the record itself was truncated meanwhile. True if that is news.
+  // The record at `position` is durable, and so is all that was appended before it: every record of the log
+  // whose position is not higher, also if the record itself was truncated meanwhile. True if that is news.
   bool note_durable(Position position) {
     Sequence upto = std::min(std::min(position.sequence, last_), history_.last_of(position.term, last_));
     if (upto <= durable_) return false;
@@ -79,7 +79,7 @@ class GroupLog {
 
  private:
   struct Cost {
-    uint64_t sum;      // bytes of all records up to and including this one
+    uint64_t sum;  // bytes of all records up to and including this one
     uint64_t time_ms;
   };
   uint64_t sum_at(Sequence s) const {

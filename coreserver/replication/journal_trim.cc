@@ -1,4 +1,5 @@
-// Step 7, the paper's step 5: what every whole remote has durable, the secondary drops; and journals give back space (I3, R7).
+// Step 7, the paper's step 5: what every whole remote has durable, the secondary drops; and journals give
+// back space (I3, R7).
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"

@@ -1,4 +1,5 @@
-// The receiving side, secondary or remote: greeted, cut back to what it shares with the primary, then fed in order.
+// The receiving side, secondary or remote: greeted, cut back to what it shares with the primary, then fed in
+// order.
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
@@ -6,7 +7,8 @@
 namespace shima::replication {
 
 void ReplicaGroup::on_hello(ServerId from, const Hello& m, Effects& out) {
-  if (!config_.version || role_ == Role::kPrimary || role_ == Role::kNone) return;  // R2: first the volume's record
+  if (!config_.version || role_ == Role::kPrimary || role_ == Role::kNone)
+    return;  // R2: first the volume's record
   bool stale = m.term < term_ || (m.term == term_ && from == primary_ && m.round <= primary_round_);
   if (stale && !options_.bugs.no_term_check) {
     if (m.term < term_) out.push_back(SendMessage{from, Welcome{term_, m.round, false, {}, {}}});
@@ -21,11 +23,13 @@ void ReplicaGroup::on_hello(ServerId from, const Hello& m, Effects& out) {
     forget_everything(out);
   }
   Sequence shared = log_.history().common_prefix(log_.last(), m.terms, m.last.sequence);
-  // A record of this term came from this primary, whose own log is never cut: the greeting is an old one that came late.
+  // A record of this term came from this primary, whose own log is never cut: the greeting is an old one that
+  // came late.
   if (log_.last() && log_.term_at(log_.last()) == m.term) shared = log_.last();
   if (shared < committed_ && !options_.bugs.no_term_check) {
-    damage_ = "the primary's log ends at " + to_string(m.last) + " or parts from ours at " + std::to_string(shared.value) +
-              ", but records up to " + std::to_string(committed_.value) + " are committed: the primary lost data";
+    damage_ = "the primary's log ends at " + to_string(m.last) + " or parts from ours at " +
+              std::to_string(shared.value) + ", but records up to " + std::to_string(committed_.value) +
+              " are committed: the primary lost data";
     return;
   }
   if (shared < log_.last()) {
@@ -97,7 +101,8 @@ void ReplicaGroup::on_trim(const Append& m, Effects& out) {
 
 void ReplicaGroup::report(Effects& out, bool behind) const {
   if (role_ == Role::kPrimary || !primary_round_) return;
-  out.push_back(SendMessage{primary_, Appended{term_, primary_round_, log_.last(), log_.durable(), disk_full_, behind}});
+  out.push_back(SendMessage{
+      primary_, Appended{term_, primary_round_, log_.last(), log_.durable(), disk_full_, behind}});
 }
 
 }  // namespace shima::replication

@@ -1,4 +1,5 @@
-// Steps 5 and 6: committed records go to each remote, in order, in batches, within a window; remotes say how far they are durable.
+// Steps 5 and 6: committed records go to each remote, in order, in batches, within a window; remotes say how
+// far they are durable.
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
@@ -53,7 +54,8 @@ void ReplicaGroup::on_appended(ServerId from, const Appended& m, Effects& out) {
   if (m.no_space) peer.next = peer.last.next();  // what is on its way is refused
   peer.no_space = m.no_space;
   if (peer.next <= peer.last) peer.next = peer.last.next();
-  bool first_word_of_gap = peer.rewound_to != peer.last || now_ms_ - peer.rewound_ms > options_.resend_after_ms / 4;
+  bool first_word_of_gap =
+      peer.rewound_to != peer.last || now_ms_ - peer.rewound_ms > options_.resend_after_ms / 4;
   if (m.behind && m.last == peer.last && peer.next > peer.last.next() && first_word_of_gap) {
     peer.next = peer.last.next();
     peer.rewound_to = peer.last;
@@ -63,7 +65,8 @@ void ReplicaGroup::on_appended(ServerId from, const Appended& m, Effects& out) {
   advance_commit(out);
 }
 
-// Without a lost connection nothing is lost, except in the simulator and at a member that had no space for a while.
+// Without a lost connection nothing is lost, except in the simulator and at a member that had no space for a
+// while.
 void ReplicaGroup::resend_stuck(Effects& out) {
   for (auto& [server, peer] : peers_) {
     if (!peer.connected) continue;
@@ -71,14 +74,16 @@ void ReplicaGroup::resend_stuck(Effects& out) {
       if (now_ms_ - peer.hello_sent_ms > options_.resend_after_ms) greet(server, peer, out);
       continue;
     }
-    uint64_t patience_ms = options_.resend_after_ms * (peer.resyncing ? 6 : 1);  // storing the last pieces takes a while
+    uint64_t patience_ms =
+        options_.resend_after_ms * (peer.resyncing ? 6 : 1);  // storing the last pieces takes a while
     if (now_ms_ - peer.progress_ms <= patience_ms) continue;
     if (peer.resyncing) {  // neither end moved: begin the resync anew
       greet(server, peer, out);
     } else if (peer.durable < peer.next.prev()) {
       peer.next = peer.last.next();
       peer.progress_ms = now_ms_;
-      out.push_back(SendMessage{server, append_header(peer)});  // asks for an answer even if `last` is the end
+      out.push_back(
+          SendMessage{server, append_header(peer)});  // asks for an answer even if `last` is the end
     }
   }
   send_second_copy(out);

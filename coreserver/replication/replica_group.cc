@@ -85,7 +85,8 @@ std::string ReplicaGroup::state_in_words() const {
   if (self && self->incarnation != incarnation_) return "waiting to be named in the volume's record";
   if (!serving_) return "waiting for the second copy to confirm the log's end";
   auto second = peers_.find(config_.server_with(Role::kSecondary));
-  if (second == peers_.end() || !second->second.connected) return "serving reads; writes wait for the secondary";
+  if (second == peers_.end() || !second->second.connected)
+    return "serving reads; writes wait for the secondary";
   if (disk_full_ || second->second.no_space) return "serving reads; a local disk is full";
   return "serving";
 }

@@ -1,10 +1,13 @@
-// ReplicaGroup: one member of one replica group: the protocol of a write, from arrival to the trim of its second copy.
+// ReplicaGroup: one member of one replica group: the protocol of a write, from arrival to the trim of its
+// second copy.
 //
 // PURE (I9): events in, effects out; no I/O, clock, thread or randomness inside. Same events, same effects.
-// Source: the paper's locality-aware replication (steps 1-5); ARCHITECTURE section 5; rules R1, R4, R7, R12, R20.
+// Source: the paper's locality-aware replication (steps 1-5); ARCHITECTURE section 5; rules R1, R4, R7, R12,
+// R20.
 //
-// The write path is one file a step: admission, local_append, second_copy, commit, acknowledgement, remote_shipping,
-// journal_trim; beside it restart (new terms, greetings), member (the receiving side), resync (a remote that left).
+// The write path is one file a step: admission, local_append, second_copy, commit, acknowledgement,
+// remote_shipping, journal_trim; beside it restart (new terms, greetings), member (the receiving side),
+// resync (a remote that left).
 //
 // Invariants (checked here, in the simulator, and where it costs nothing at run time):
 //   I1  Acknowledge(ok) only for committed records; ack `all`: and durable at every in-sync remote.
@@ -40,27 +43,29 @@ struct GroupOptions {
   uint64_t send_window_bytes = 64ull << 20;      // sent to a member and not yet in its hands
   uint64_t batch_bytes = 1ull << 20;             // one SendRecords holds about this much
   uint64_t lag_budget_bytes = 10ull << 30;       // a remote further behind leaves the whole set (R7)
-  uint64_t resend_after_ms = 5000;               // without progress of a member; more than the longest round trip
-  uint64_t leave_in_sync_after_ms = 10000;       // ack `all`: a remote that holds ACKs for longer leaves (R12)
+  uint64_t resend_after_ms = 5000;          // without progress of a member; more than the longest round trip
+  uint64_t leave_in_sync_after_ms = 10000;  // ack `all`: a remote that holds ACKs for longer leaves (R12)
   uint64_t propose_again_after_ms = 5000;
   ProtocolBugs bugs;
 };
 
 // What a restarted member finds on its disk.
 struct RecoveredGroup {
-  Position base;                       // of the record before the first one that the journal still has
-  Sequence checkpointed;               // durable outside the journal; >= base
-  std::vector<TermStart> history;      // of the checkpoint
-  RequestWindow window;                // of the checkpoint
-  std::vector<RecordHeader> records;   // base + 1 and on, contiguous, all durable; may end before `checkpointed` only if empty
-  Sequence folded;                     // secondary: blocks hold records up to here (0: it never folded)
-  bool resyncing = false;              // remote: a resync was under way
-  std::string damage;                  // not empty: R22, the member may not act
+  Position base;                   // of the record before the first one that the journal still has
+  Sequence checkpointed;           // durable outside the journal; >= base
+  std::vector<TermStart> history;  // of the checkpoint
+  RequestWindow window;            // of the checkpoint
+  std::vector<RecordHeader>
+      records;      // base + 1 and on, contiguous, all durable; may end before `checkpointed` only if empty
+  Sequence folded;  // secondary: blocks hold records up to here (0: it never folded)
+  bool resyncing = false;  // remote: a resync was under way
+  std::string damage;      // not empty: R22, the member may not act
 };
 
 class ReplicaGroup {
  public:
-  ReplicaGroup(GroupId id, ServerId self, Incarnation incarnation, GroupOptions options, RecoveredGroup recovered);
+  ReplicaGroup(GroupId id, ServerId self, Incarnation incarnation, GroupOptions options,
+               RecoveredGroup recovered);
 
   void step(const Event& event, std::vector<Effect>& effects);
 
@@ -94,7 +99,8 @@ class ReplicaGroup {
   struct PeerStatus {
     ServerId server;
     Role role = Role::kNone;
-    bool connected = false, synced = false, whole = false, in_sync = false, no_space = false, resyncing = false;
+    bool connected = false, synced = false, whole = false, in_sync = false, no_space = false,
+         resyncing = false;
     Sequence durable;
     uint64_t lag_bytes = 0;
     uint64_t lag_ms = 0;  // age of the oldest committed record that it lacks
@@ -106,23 +112,23 @@ class ReplicaGroup {
 
   struct Peer {
     bool connected = false;
-    bool heard = false;         // answered a Hello of this process once: `durable` is its word, not our ignorance
-    bool synced = false;        // answered the Hello of this term and connection
-    uint64_t round = 0;         // of the last Hello
+    bool heard = false;   // answered a Hello of this process once: `durable` is its word, not our ignorance
+    bool synced = false;  // answered the Hello of this term and connection
+    uint64_t round = 0;   // of the last Hello
     uint64_t hello_sent_ms = 0;
-    Sequence next;              // next to send
-    Sequence last;              // in its hands
+    Sequence next;  // next to send
+    Sequence last;  // in its hands
     Sequence durable;
-    uint64_t progress_ms = 0;   // when `last` or `durable` last grew
+    uint64_t progress_ms = 0;  // when `last` or `durable` last grew
     bool no_space = false;
     Sequence told_committed, told_trim;
     bool told_fold = false;
     bool joining_whole = false, joining_in_sync = false;  // proposed: counts as in the set until etcd decided
     uint64_t proposed_ms = 0;
-    bool resyncing = false;     // blocks are being sent
-    bool round_used = false;    // records or a resync were sent in this round
-    Sequence resync_from;       // records after this are kept for it
-    Sequence whole_after;       // after a resync: whole only once durable to here
+    bool resyncing = false;       // blocks are being sent
+    bool round_used = false;      // records or a resync were sent in this round
+    Sequence resync_from;         // records after this are kept for it
+    Sequence whole_after;         // after a resync: whole only once durable to here
     uint64_t stuck_since_ms = 0;  // ack `all`: holds back an ACK since
     Sequence rewound_to;          // answers to one gap come in swarms: only the first one rewinds
     uint64_t rewound_ms = 0;
@@ -198,10 +204,10 @@ class ReplicaGroup {
 
   GroupConfig config_;
   Role role_ = Role::kNone;
-  Term term_;              // the highest seen
+  Term term_;  // the highest seen
   GroupLog log_;
   RequestWindow window_;
-  Sequence committed_;     // at the primary: known; at a member: as told
+  Sequence committed_;  // at the primary: known; at a member: as told
   Sequence visible_;
   Sequence checkpointed_;  // durable outside the journal
   Sequence trimmed_;       // secondary: dropped; primary: told the secondary to
@@ -218,11 +224,11 @@ class ReplicaGroup {
   Sequence acknowledged_;     // no record beyond it was ever acknowledged, by this incarnation or one before
   std::map<ServerId, Peer> peers_;
   std::set<ServerId> connected_;
-  std::deque<Waiting> waiting_;                  // by position
+  std::deque<Waiting> waiting_;                           // by position
   std::map<Position, std::vector<uint64_t>> duplicates_;  // further tokens that wait for a record
 
   // member
-  ServerId primary_;          // who greeted last
+  ServerId primary_;  // who greeted last
   uint64_t primary_round_ = 0;
   Sequence member_committed_;  // as told, may be beyond our last
   bool member_fold_ = false;

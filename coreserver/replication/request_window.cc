@@ -19,7 +19,8 @@ void RequestWindow::executed(const RecordHeader& record) {
   bool fresh = !clients_.contains(record.client);
   if (fresh && clients_.size() >= kMaxClients) evict_oldest_client();
   Client& c = clients_[record.client];
-  // It may be one that was evicted, with requests that nobody remembers: only what comes after this one is surely new.
+  // It may be one that was evicted, with requests that nobody remembers: only what comes after this one is
+  // surely new.
   if (fresh && evicted_) c.floor = record.request;
   c.newest = std::max(c.newest, record.position.sequence);
   c.requests[record.request] = record.position;
@@ -32,8 +33,9 @@ void RequestWindow::executed(const RecordHeader& record) {
 }
 
 void RequestWindow::evict_oldest_client() {
-  auto oldest = std::min_element(clients_.begin(), clients_.end(),
-                                 [](const auto& a, const auto& b) { return a.second.newest < b.second.newest; });
+  auto oldest = std::min_element(clients_.begin(), clients_.end(), [](const auto& a, const auto& b) {
+    return a.second.newest < b.second.newest;
+  });
   evicted_ = std::max(evicted_, oldest->second.newest);
   clients_.erase(oldest);
 }
@@ -86,7 +88,8 @@ Result<RequestWindow> RequestWindow::load(const std::string& bytes) {
   w.evicted_ = Sequence(evicted);
   for (uint64_t i = 0; i < clients; i++) {
     uint64_t id, floor, newest, count;
-    if (!take(bytes, at, id) || !take(bytes, at, floor) || !take(bytes, at, newest) || !take(bytes, at, count))
+    if (!take(bytes, at, id) || !take(bytes, at, floor) || !take(bytes, at, newest) ||
+        !take(bytes, at, count))
       return bad;
     if (count > kMaxRequests) return bad;
     Client& c = w.clients_[ClientId(id)];

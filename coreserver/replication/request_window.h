@@ -1,10 +1,11 @@
 // RequestWindow: what became of clients' requests, so that a repeated one is not executed twice (R20).
 //
-// PURE. Every member keeps one, fed by the records themselves; it is saved with each checkpoint and so outlives both
-// trimming and restarts. Bounds: at most kMaxClients clients, kMaxRequests remembered requests a client. A request that
-// may have been forgotten is refused (kTooOld), never executed again:
+// PURE. Every member keeps one, fed by the records themselves; it is saved with each checkpoint and so
+// outlives both trimming and restarts. Bounds: at most kMaxClients clients, kMaxRequests remembered requests
+// a client. A request that may have been forgotten is refused (kTooOld), never executed again:
 //   * below the client's own floor (settled_below), or so far behind its newest that it was pushed out;
-//   * of a client which is unknown although clients were evicted since `known_sequence`, what it last saw of this group.
+//   * of a client which is unknown although clients were evicted since `known_sequence`, what it last saw of
+//   this group.
 #pragma once
 
 #include <cstdint>

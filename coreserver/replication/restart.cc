@@ -1,4 +1,5 @@
-// A new record of the volume, a new term, a new connection: the primary greets, members answer, logs are made equal (R4).
+// A new record of the volume, a new term, a new connection: the primary greets, members answer, logs are made
+// equal (R4).
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
@@ -23,7 +24,9 @@ void ReplicaGroup::on_config(const ConfigChanged& event, Effects& out) {
   primary_ = config_.server_with(Role::kPrimary);
   if (role_ != Role::kPrimary) {
     on_checkpointed({checkpointed_}, out);  // a restarted member gives back what its checkpoint covers
-    if (role_ == Role::kRemote && before != role_) {  // only committed records are shipped (R1): what it has needs no word of the primary
+    if (role_ == Role::kRemote &&
+        before !=
+            role_) {  // only committed records are shipped (R1): what it has needs no word of the primary
       member_committed_ = std::max(member_committed_, log_.last());
       make_visible(out);
     }
@@ -51,7 +54,8 @@ void ReplicaGroup::take_members(Effects& out) {
     peer.joining_whole = peer.joining_in_sync = false;
     peer.proposed_ms = 0;
     if (m.whole && !peer.resyncing && peer.durable >= log_.base()) peer.resync_from = Sequence();
-    if (fresh) peer.whole_after = log_.last();  // a resync by an earlier incarnation may have left newer blocks there
+    if (fresh)
+      peer.whole_after = log_.last();  // a resync by an earlier incarnation may have left newer blocks there
     if (fresh && connected_.contains(m.server)) on_peer_up(m.server, out);
   }
 }
@@ -105,7 +109,8 @@ void ReplicaGroup::on_welcome(ServerId from, const Welcome& m, Effects& out) {
   peer.synced = true;
   peer.no_space = false;
   peer.last = m.last;
-  peer.durable = m.durable;  // its word of now: a resync that broke off may have left it with less than before
+  peer.durable =
+      m.durable;  // its word of now: a resync that broke off may have left it with less than before
   peer.heard = true;
   peer.next = m.last.next();
   peer.progress_ms = now_ms_;

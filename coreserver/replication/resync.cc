@@ -1,8 +1,10 @@
-// R7: a remote whose missing records are gone gets all blocks as they are, then the log goes on from where that began.
+// R7: a remote whose missing records are gone gets all blocks as they are, then the log goes on from where
+// that began.
 //
-// Blocks are read from the block store, so they hold committed records only, at least all that were checkpointed when the
-// resync began. Some may be newer: the log from `resync_from` on is applied over them, in order, and ends at the
-// same state. Until it is durable past the end of the resync, the remote is not whole.
+// Blocks are read from the block store, so they hold committed records only, at least all that were
+// checkpointed when the resync began. Some may be newer: the log from `resync_from` on is applied over them,
+// in order, and ends at the same state. Until it is durable past the end of the resync, the remote is not
+// whole.
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
@@ -10,8 +12,8 @@
 namespace shima::replication {
 
 void ReplicaGroup::begin_resync(ServerId server, Peer& peer, Effects& out) {
-  // Only in a round of its own: reports of records that are still on their way must not pass for reports after the resync,
-  // and perhaps the member is further than we know.
+  // Only in a round of its own: reports of records that are still on their way must not pass for reports
+  // after the resync, and perhaps the member is further than we know.
   if (peer.round_used) return greet(server, peer, out);
   peer.resyncing = peer.round_used = true;
   peer.progress_ms = now_ms_;
@@ -29,7 +31,8 @@ void ReplicaGroup::on_resync_sent(const ResyncSent& event, Effects& out) {
   auto it = peers_.find(event.to);
   if (it == peers_.end() || !it->second.resyncing || it->second.round != event.round) return;
   Peer& peer = it->second;
-  if (!peer.resync_from) return greet(event.to, peer, out);  // past the lag budget meanwhile: the log no longer joins on
+  if (!peer.resync_from)
+    return greet(event.to, peer, out);  // past the lag budget meanwhile: the log no longer joins on
   peer.progress_ms = now_ms_;
   Position from{log_.term_at(peer.resync_from), peer.resync_from};
   peer.whole_after = committed_;
@@ -49,7 +52,8 @@ void ReplicaGroup::on_resync_begin(ServerId from, const ResyncBegin& m, Effects&
 void ReplicaGroup::forget_everything(Effects& out) {
   log_.reset(Position(), TermHistory());
   window_ = RequestWindow();
-  committed_ = visible_ = checkpointed_ = trimmed_ = released_ = folded_ = folding_to_ = member_committed_ = Sequence();
+  committed_ = visible_ = checkpointed_ = trimmed_ = released_ = folded_ = folding_to_ = member_committed_ =
+      Sequence();
   out.push_back(ForgetEverything{});
 }
 

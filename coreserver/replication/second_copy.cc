@@ -1,4 +1,5 @@
-// Step 3, there: the secondary gets every record at once, committed or not; its journal is the paper's second copy.
+// Step 3, there: the secondary gets every record at once, committed or not; its journal is the paper's second
+// copy.
 #include "coreserver/replication/replica_group.h"
 
 namespace shima::replication {

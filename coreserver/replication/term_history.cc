@@ -7,7 +7,8 @@
 namespace shima::replication {
 
 namespace {
-constexpr size_t kMaxTerms = 1024;  // older ones are forgotten: a member that parted before them needs a resync
+constexpr size_t kMaxTerms =
+    1024;  // older ones are forgotten: a member that parted before them needs a resync
 
 // The last sequence of starts[i] in a log that ends at `last`.
 Sequence end_of(const std::vector<TermStart>& starts, size_t i, Sequence last) {

@@ -1,14 +1,16 @@
-// R7 and R12: a remote that is too far behind leaves the whole set, one that holds back ACKs leaves the in-sync set; both by
-// compare-and-swap on the volume's record, and they come back the same way when they have caught up.
+// R7 and R12: a remote that is too far behind leaves the whole set, one that holds back ACKs leaves the
+// in-sync set; both by compare-and-swap on the volume's record, and they come back the same way when they
+// have caught up.
 #include <algorithm>
 
 #include "coreserver/replication/replica_group.h"
 
 namespace shima::replication {
 
-void ReplicaGroup::propose(ServerId server, Peer& peer, bool whole, bool in_sync, std::string reason, Effects& out) {
+void ReplicaGroup::propose(ServerId server, Peer& peer, bool whole, bool in_sync, std::string reason,
+                           Effects& out) {
   peer.proposed_ms = now_ms_;
-  out.push_back(ProposeMembership{server, whole, in_sync, std::move(reason)});
+  out.push_back(ProposeMembership{config_.version, server, whole, in_sync, std::move(reason)});
 }
 
 void ReplicaGroup::watch_membership(Effects& out) {
@@ -24,7 +26,8 @@ void ReplicaGroup::watch_membership(Effects& out) {
 
 void ReplicaGroup::watch_whole(ServerId server, Peer& peer, const Member& m, Effects& out) {
   uint64_t lag = log_.bytes_between(peer.durable, committed_);
-  bool records_gone = peer.heard && peer.durable < log_.base();  // not heard yet: a whole one has all before the base
+  bool records_gone =
+      peer.heard && peer.durable < log_.base();  // not heard yet: a whole one has all before the base
   if (m.whole && (lag > options_.lag_budget_bytes || records_gone)) {
     if (!peer.resyncing) peer.resync_from = Sequence();
     propose(server, peer, false, false, records_gone ? "it lost records" : "it is past the lag budget", out);

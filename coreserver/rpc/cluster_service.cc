@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "coreserver/cluster/record_protobuf.h"
 #include "coreserver/rpc/services.h"
 #include "shima/cluster/v1/cluster.grpc.pb.h"
@@ -62,6 +64,7 @@ class ClusterServiceImpl final : public ClusterService::Service {
                            ListServersReply* reply) override {
     auto servers = facade_.list_servers();
     if (!servers) return refuse(context, servers.status());
+    std::sort(servers->begin(), servers->end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     for (const ServerInfo& server : *servers) {
       auto& out = *reply->add_servers();
       *out.mutable_record() = to_record(server);

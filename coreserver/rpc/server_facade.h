@@ -108,7 +108,7 @@ class ServerFacade {
 
   virtual Result<std::vector<SiteInfo>> list_sites() = 0;
   virtual Result<SiteInfo> add_site(const SiteInfo& site) = 0;
-  virtual Result<std::vector<ServerInfo>> list_servers() = 0;  // ServerInfo tells who is alive
+  virtual Result<std::vector<ServerInfo>> list_servers() = 0;  // in any order; ServerInfo tells who is alive
   virtual Result<ClusterStatus> status() = 0;
 
   // This server's groups of the volume, by index; none if it has no part in it.

@@ -16,7 +16,8 @@ Result<WatchedProcess> parse_watched_process(const std::string& text) {
     process.pid = static_cast<pid_t>(std::atol(text.c_str() + equals + 1));
   }
   if (process.name.empty() || process.pid <= 0) {
-    return Status(Code::kInvalidArgument, "wanted NAME=PID, for example site-a/core-0=1234, found '" + text + "'");
+    return Status(Code::kInvalidArgument,
+                  "wanted NAME=PID, for example site-a/core-0=1234, found '" + text + "'");
   }
   return process;
 }
@@ -26,7 +27,8 @@ Result<uint64_t> cpu_us_of(pid_t pid) {
   std::ifstream file(path);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   size_t name_end = text.rfind(')');  // the name may hold anything, parentheses too
-  if (name_end == std::string::npos) return Status(Code::kNotFound, "there is no process " + std::to_string(pid));
+  if (name_end == std::string::npos)
+    return Status(Code::kNotFound, "there is no process " + std::to_string(pid));
   std::istringstream fields(text.substr(name_end + 1));
   std::string skipped;
   for (int i = 3; i < 14; i++) fields >> skipped;

@@ -24,12 +24,13 @@ using nlohmann::ordered_json;
 // Answers every frame with a small one.
 void answer(ConnectionPtr connection) {
   Connection* raw = connection.get();
-  connection->start({.on_frame = [raw](Frame frame) {
-                       Frame reply;
-                       reply.id = frame.id;
-                       reply.header = "written";
-                       raw->send(std::move(reply));
-                     },
+  connection->start({.on_frame =
+                         [raw](Frame frame) {
+                           Frame reply;
+                           reply.id = frame.id;
+                           reply.header = "written";
+                           raw->send(std::move(reply));
+                         },
                      .on_closed = [](Status) {}});
 }
 
@@ -50,7 +51,8 @@ class Pump {
 
   void start(EventLoop& loop, ConnectionPtr connection) {
     connection_ = std::move(connection);
-    connection_->start({.on_frame = [this, &loop](Frame frame) { on_reply(loop, frame); }, .on_closed = [](Status) {}});
+    connection_->start(
+        {.on_frame = [this, &loop](Frame frame) { on_reply(loop, frame); }, .on_closed = [](Status) {}});
     for (uint32_t slot = 0; slot < depth_; slot++) send(loop, slot);
   }
   // On the loop.
@@ -100,10 +102,11 @@ Status measure(const char* name, const Target& target, size_t payload, uint32_t 
   loop.start();
   std::promise<Status> connected;
   loop.post([&] {
-    connect(loop, target.host, target.port, {.socket_buffer_bytes = target.socket_buffer_bytes}, [&](Result<ConnectionPtr> made) {
-      if (made) pump.start(loop, *made);
-      connected.set_value(made.status());
-    });
+    connect(loop, target.host, target.port, {.socket_buffer_bytes = target.socket_buffer_bytes},
+            [&](Result<ConnectionPtr> made) {
+              if (made) pump.start(loop, *made);
+              connected.set_value(made.status());
+            });
   });
   SHIMA_RETURN_IF_ERROR(connected.get_future().get());
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
@@ -143,7 +146,8 @@ Status run_transport_bench(double seconds) {
   if (server == 0) serve(ends[1]);
   uint16_t port = 0;
   Status status;
-  if (read(ends[0], &port, sizeof port) != sizeof port || port == 0) status = {Code::kIo, "the server process did not start"};
+  if (read(ends[0], &port, sizeof port) != sizeof port || port == 0)
+    status = {Code::kIo, "the server process did not start"};
   Target target{.port = port, .server = server};
   if (status.is_ok()) status = measure("transport-4k-d1", target, 4096, 1, seconds);
   if (status.is_ok()) status = measure("transport-4k-d16", target, 4096, 16, seconds);
@@ -168,7 +172,8 @@ Status serve_stream(const StreamBenchOptions& options) {
 }
 
 Status send_stream(const StreamBenchOptions& options) {
-  Target target{.host = options.address, .port = options.port, .socket_buffer_bytes = options.socket_buffer_bytes};
+  Target target{
+      .host = options.address, .port = options.port, .socket_buffer_bytes = options.socket_buffer_bytes};
   return measure("stream", target, options.payload_bytes, options.depth, options.seconds);
 }
 

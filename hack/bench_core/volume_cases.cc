@@ -66,10 +66,12 @@ class Load {
     uint64_t place = case_.sequential ? next_place_++ % places_ : random() % places_;
     uint64_t offset = place * case_.size;
     if (!case_.write) {
-      return client_.read(offset, case_.size, [this, slot](Status status, Buffer) { ended(slot, std::move(status)); });
+      return client_.read(offset, case_.size,
+                          [this, slot](Status status, Buffer) { ended(slot, std::move(status)); });
     }
     uint32_t at = static_cast<uint32_t>(random() % ((kPatternSize - case_.size) / 512 + 1)) * 512;
-    client_.write(offset, pattern_.slice(at, case_.size), [this, slot](Status status) { ended(slot, std::move(status)); });
+    client_.write(offset, pattern_.slice(at, case_.size),
+                  [this, slot](Status status) { ended(slot, std::move(status)); });
   }
 
   void ended(uint32_t slot, Status status) {
@@ -103,7 +105,10 @@ struct Measured {
 
 class Stopwatch {
  public:
-  Stopwatch(VolumeClient& client, const std::vector<WatchedProcess>& processes) : client_(client), processes_(processes) { lap(); }
+  Stopwatch(VolumeClient& client, const std::vector<WatchedProcess>& processes)
+      : client_(client), processes_(processes) {
+    lap();
+  }
   Measured lap() {
     Measured measured;
     measured.stats = client_.take_stats();
@@ -127,10 +132,12 @@ class Stopwatch {
 
 double rounded(double value) { return std::round(value * 100) / 100; }
 
-ordered_json describe(const VolumeCase& volume_case, const Measured& measured, const std::vector<WatchedProcess>& processes) {
+ordered_json describe(const VolumeCase& volume_case, const Measured& measured,
+                      const std::vector<WatchedProcess>& processes) {
   const Histogram& latency = volume_case.write ? measured.stats.write_us : measured.stats.read_us;
   auto operations = static_cast<double>(latency.count());
-  double bytes = static_cast<double>(volume_case.write ? measured.stats.written_bytes : measured.stats.read_bytes);
+  double bytes =
+      static_cast<double>(volume_case.write ? measured.stats.written_bytes : measured.stats.read_bytes);
   ordered_json line;
   line["case"] = volume_case.name;
   line["seconds"] = rounded(measured.seconds);
@@ -181,7 +188,8 @@ std::vector<VolumeCase> all_volume_cases() {
   std::vector<VolumeCase> cases;
   for (const char* what : {"write", "read"}) {
     for (const char* size : {"4k", "1m"}) {
-      for (const char* depth : {"1", "16"}) cases.push_back(*parse_volume_case(std::string(what) + "-" + size + "-d" + depth));
+      for (const char* depth : {"1", "16"})
+        cases.push_back(*parse_volume_case(std::string(what) + "-" + size + "-d" + depth));
     }
   }
   return cases;
@@ -193,11 +201,15 @@ Result<VolumeCase> parse_volume_case(const std::string& name) {
   VolumeCase result;
   if (std::regex_match(name, match, pattern)) {
     uint64_t size = std::stoull(match[2]) << (match[3] == "k" ? 10 : 20);
-    result = {name, match[1] == "write", size >= (1u << 20), static_cast<uint32_t>(std::min<uint64_t>(size, kPatternSize)),
+    result = {name, match[1] == "write", size >= (1u << 20),
+              static_cast<uint32_t>(std::min<uint64_t>(size, kPatternSize)),
               static_cast<uint32_t>(std::stoul(match[4]))};
     if (size > 0 && size <= kPatternSize && size % 512 == 0 && result.depth > 0) return result;
   }
-  return Status(Code::kInvalidArgument, "wanted a case such as write-4k-d1 or read-1m-d16 (512 to 4194304 bytes, depth 1 to 9999), found '" + name + "'");
+  return Status(
+      Code::kInvalidArgument,
+      "wanted a case such as write-4k-d1 or read-1m-d16 (512 to 4194304 bytes, depth 1 to 9999), found '" +
+          name + "'");
 }
 
 Status fill_volume(VolumeClient& client, uint64_t span_bytes) {
@@ -224,11 +236,13 @@ Status fill_volume(VolumeClient& client, uint64_t span_bytes) {
   return error.with_context("filling the volume before reading");
 }
 
-Status run_volume_case(VolumeClient& client, const VolumeCase& volume_case, const VolumeBenchOptions& options) {
+Status run_volume_case(VolumeClient& client, const VolumeCase& volume_case,
+                       const VolumeBenchOptions& options) {
   uint64_t size = client.layout().size_bytes;
   uint64_t span = size == 0 ? options.span_bytes : std::min(size, options.span_bytes);
   if (span < volume_case.size) {
-    return {Code::kFailedPrecondition, "the volume has " + std::to_string(size) + " bytes, less than one operation of " + volume_case.name};
+    return {Code::kFailedPrecondition, "the volume has " + std::to_string(size) +
+                                           " bytes, less than one operation of " + volume_case.name};
   }
   std::vector<WatchedProcess> processes = options.processes;
   processes.insert(processes.begin(), {"client", getpid()});

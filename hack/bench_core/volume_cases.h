@@ -27,14 +27,15 @@ Result<VolumeCase> parse_volume_case(const std::string& name);
 struct VolumeBenchOptions {
   double seconds = 10;
   double warm_up_seconds = 1;
-  uint32_t interval_ms = 0;         // 0: one line a case; else one line each interval as well
-  uint64_t span_bytes = 256u << 20; // the case touches the volume's first bytes, up to here
+  uint32_t interval_ms = 0;               // 0: one line a case; else one line each interval as well
+  uint64_t span_bytes = 256u << 20;       // the case touches the volume's first bytes, up to here
   std::vector<WatchedProcess> processes;  // whose CPU time is told
 };
 
 // Writes the span once, so that reads find bytes. Progress is not told.
 Status fill_volume(VolumeClient& client, uint64_t span_bytes);
 // Runs the case and prints one JSON line (and the intervals' lines before it).
-Status run_volume_case(VolumeClient& client, const VolumeCase& volume_case, const VolumeBenchOptions& options);
+Status run_volume_case(VolumeClient& client, const VolumeCase& volume_case,
+                       const VolumeBenchOptions& options);
 
 }  // namespace shima

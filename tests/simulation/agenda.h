@@ -1,4 +1,5 @@
-// Agenda: what is to happen when, in simulated microseconds. Things of the same time happen in the order they were added.
+// Agenda: what is to happen when, in simulated microseconds. Things of the same time happen in the order they
+// were added.
 #pragma once
 
 #include <algorithm>

@@ -25,7 +25,9 @@ class Gathering {
     std::lock_guard lock(mutex_);
     if (result.failure) stop_ = true;  // lower seeds are all taken, and will be finished
     waiting_[result.seed] = {std::move(result), compared, same};
-    for (auto it = waiting_.begin(); it != waiting_.end() && it->first == next_; it = waiting_.erase(it), next_++) add(it->second);
+    for (auto it = waiting_.begin(); it != waiting_.end() && it->first == next_;
+         it = waiting_.erase(it), next_++)
+      add(it->second);
   }
   BatchResult result() { return std::move(result_); }
 
@@ -69,35 +71,43 @@ struct Floor {
 
 std::vector<Floor> floors(const Statistics& s) {
   auto fault = [&](Fault f, uint64_t n) { return Floor{kFaultNames[size_t(f)], s.faults[size_t(f)], n}; };
-  auto happened = [&](Happened h, uint64_t n) { return Floor{kHappenedNames[size_t(h)], s.happened[size_t(h)], n}; };
+  auto happened = [&](Happened h, uint64_t n) {
+    return Floor{kHappenedNames[size_t(h)], s.happened[size_t(h)], n};
+  };
   auto check = [&](Check c, uint64_t n) { return Floor{kCheckNames[size_t(c)], s.checks[size_t(c)], n}; };
   std::vector<Floor> all;
   for (size_t i = 0; i < size_t(Fault::kCount); i++) all.push_back(fault(Fault(i), 10));
   for (size_t i = 0; i < size_t(Happened::kCount); i++) all.push_back(happened(Happened(i), 5));
-  for (Check c : {Check::kAckDurable, Check::kAckedSurvives, Check::kTrim, Check::kRelease, Check::kCommittedOnly,
-                  Check::kOneExecution, Check::kAgreement, Check::kReadIsNewest, Check::kAckOrder, Check::kClaims}) {
+  for (Check c :
+       {Check::kAckDurable, Check::kAckedSurvives, Check::kTrim, Check::kRelease, Check::kCommittedOnly,
+        Check::kOneExecution, Check::kAgreement, Check::kReadIsNewest, Check::kAckOrder, Check::kClaims}) {
     all.push_back(check(c, 500));
   }
-  for (Check c : {Check::kWholeSet, Check::kInSyncSet, Check::kConvergence, Check::kProgress}) all.push_back(check(c, 50));
+  for (Check c : {Check::kWholeSet, Check::kInSyncSet, Check::kConvergence, Check::kProgress})
+    all.push_back(check(c, 50));
   all.push_back(happened(Happened::kAcked, 5000));
   all.push_back(fault(Fault::kCrash, 50));
   return all;
 }
 
 template <size_t N>
-void table_part(std::string& out, const char* title, const std::array<std::string_view, N>& names, const std::array<uint64_t, N>& counts) {
+void table_part(std::string& out, const char* title, const std::array<std::string_view, N>& names,
+                const std::array<uint64_t, N>& counts) {
   out += std::string(title) + "\n";
   for (size_t i = 0; i < N; i++) {
     char line[80];
-    snprintf(line, sizeof(line), "  %-32s %12llu\n", std::string(names[i]).c_str(), static_cast<unsigned long long>(counts[i]));
+    snprintf(line, sizeof(line), "  %-32s %12llu\n", std::string(names[i]).c_str(),
+             static_cast<unsigned long long>(counts[i]));
     out += line;
   }
 }
 
 template <size_t N>
-void json_part(std::string& out, const char* title, const std::array<std::string_view, N>& names, const std::array<uint64_t, N>& counts) {
+void json_part(std::string& out, const char* title, const std::array<std::string_view, N>& names,
+               const std::array<uint64_t, N>& counts) {
   out += std::string(",\"") + title + "\":{";
-  for (size_t i = 0; i < N; i++) out += (i ? ",\"" : "\"") + std::string(names[i]) + "\":" + std::to_string(counts[i]);
+  for (size_t i = 0; i < N; i++)
+    out += (i ? ",\"" : "\"") + std::string(names[i]) + "\":" + std::to_string(counts[i]);
   out += "}";
 }
 
@@ -120,7 +130,8 @@ std::vector<std::string> missed_floors(const BatchResult& result) {
   for (const Floor& f : floors(result.total)) {
     uint64_t floor = f.per_100_runs * result.total.runs / 100;
     if (f.found >= floor) continue;
-    missed.push_back(std::string(f.name) + ": " + std::to_string(f.found) + ", but at least " + std::to_string(floor) + " are wanted");
+    missed.push_back(std::string(f.name) + ": " + std::to_string(f.found) + ", but at least " +
+                     std::to_string(floor) + " are wanted");
   }
   return missed;
 }
@@ -131,7 +142,8 @@ std::string as_table(const BatchResult& r) {
   table_part(out, "faults", kFaultNames, r.total.faults);
   table_part(out, "checks", kCheckNames, r.total.checks);
   char line[200];
-  snprintf(line, sizeof(line), "%llu runs, %.0f simulated seconds, %llu events, %llu runs done twice, trace hash %016llx\n",
+  snprintf(line, sizeof(line),
+           "%llu runs, %.0f simulated seconds, %llu events, %llu runs done twice, trace hash %016llx\n",
            static_cast<unsigned long long>(r.total.runs), static_cast<double>(r.total.simulated_us) / 1e6,
            static_cast<unsigned long long>(r.total.events), static_cast<unsigned long long>(r.compared),
            static_cast<unsigned long long>(r.trace_hash));
@@ -141,14 +153,16 @@ std::string as_table(const BatchResult& r) {
 std::string as_json(const BatchResult& r) {
   char hash[20];
   snprintf(hash, sizeof(hash), "%016llx", static_cast<unsigned long long>(r.trace_hash));
-  std::string out = "{\"runs\":" + std::to_string(r.total.runs) + ",\"simulated_us\":" + std::to_string(r.total.simulated_us) +
-                    ",\"events\":" + std::to_string(r.total.events) + ",\"compared\":" + std::to_string(r.compared) +
-                    ",\"trace_hash\":\"" + hash + "\"";
+  std::string out = "{\"runs\":" + std::to_string(r.total.runs) +
+                    ",\"simulated_us\":" + std::to_string(r.total.simulated_us) +
+                    ",\"events\":" + std::to_string(r.total.events) +
+                    ",\"compared\":" + std::to_string(r.compared) + ",\"trace_hash\":\"" + hash + "\"";
   json_part(out, "happened", kHappenedNames, r.total.happened);
   json_part(out, "faults", kFaultNames, r.total.faults);
   json_part(out, "checks", kCheckNames, r.total.checks);
   out += ",\"failed_seed\":" + (r.failed ? std::to_string(r.failed->seed) : "null");
-  out += ",\"failed_check\":" + (r.failed ? "\"" + std::string(kCheckNames[size_t(r.failed->failure->check)]) + "\"" : "null");
+  out += ",\"failed_check\":" +
+         (r.failed ? "\"" + std::string(kCheckNames[size_t(r.failed->failure->check)]) + "\"" : "null");
   return out + "}\n";
 }
 

@@ -1,4 +1,5 @@
-// A batch of runs: seeds in order, on all cores; a share is run twice and compared; and the report for people or programs.
+// A batch of runs: seeds in order, on all cores; a share is run twice and compared; and the report for people
+// or programs.
 #pragma once
 
 #include <string>

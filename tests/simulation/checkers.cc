@@ -28,8 +28,8 @@ void Checkers::commit(const RecordPtr& record) {
   if (h.client) {
     auto [it, fresh] = executed_.insert({{h.client, h.request}, h.position});
     run_.check(Check::kOneExecution, fresh, [&] {
-      return "request " + std::to_string(h.request.value) + " of client " + std::to_string(h.client.value) + " was executed at " +
-             to_string(it->second) + " and again at " + to_string(h.position);
+      return "request " + std::to_string(h.request.value) + " of client " + std::to_string(h.client.value) +
+             " was executed at " + to_string(it->second) + " and again at " + to_string(h.position);
     });
   }
   if (h.kind == RecordKind::kNoop) return;
@@ -58,24 +58,30 @@ void Checkers::acknowledged(Position position, ClientId client, RequestId reques
       return "a write was acknowledged at " + to_string(position) + " and is not durable on " + words(*s);
     });
   }
-  bool known = position.sequence <= committed() && position.sequence && header(position.sequence).position == position &&
-               header(position.sequence).client == client && header(position.sequence).request == request;
-  run_.check(Check::kAckDurable, known, [&] { return "a write was acknowledged at " + to_string(position) + ", where another record is committed, or none"; });
+  bool known = position.sequence <= committed() && position.sequence &&
+               header(position.sequence).position == position && header(position.sequence).client == client &&
+               header(position.sequence).request == request;
+  run_.check(Check::kAckDurable, known, [&] {
+    return "a write was acknowledged at " + to_string(position) +
+           ", where another record is committed, or none";
+  });
   run_.check(Check::kAckOrder, position.sequence > after, [&] {
-    return "a write was issued after the answer of " + words(after) + " was seen, and is ordered before it at " + to_string(position);
+    return "a write was issued after the answer of " + words(after) +
+           " was seen, and is ordered before it at " + to_string(position);
   });
   acked_ = std::max(acked_, position.sequence);
 }
 
 void Checkers::made_visible(const Server& server, Sequence from, Sequence upto) {
   bool committed_only = run_.check(Check::kCommittedOnly, upto <= committed(), [&] {
-    return words(server) + " makes records visible up to " + words(upto) + ", but only " + words(committed()) + " are committed";
+    return words(server) + " makes records visible up to " + words(upto) + ", but only " +
+           words(committed()) + " are committed";
   });
   for (Sequence s = from.next(); committed_only && s <= upto; s = s.next()) {
     const RecordPtr* record = server.disk().read(s);
     run_.check(Check::kAgreement, record && (*record)->header == header(s), [&] {
-      return words(server) + " holds " + (record ? to_string((*record)->header.position) : "nothing") + " where " +
-             to_string(header(s).position) + " is committed";
+      return words(server) + " holds " + (record ? to_string((*record)->header.position) : "nothing") +
+             " where " + to_string(header(s).position) + " is committed";
     });
   }
 }
@@ -83,7 +89,8 @@ void Checkers::made_visible(const Server& server, Sequence from, Sequence upto) 
 void Checkers::shipped(const Server& server, ServerId to, Sequence last) {
   if (servers_[to.value - 1]->role() != Role::kRemote) return;
   run_.check(Check::kCommittedOnly, last <= committed(), [&] {
-    return words(server) + " ships records up to " + words(last) + ", but only " + words(committed()) + " are committed";
+    return words(server) + " ships records up to " + words(last) + ", but only " + words(committed()) +
+           " are committed";
   });
 }
 
@@ -91,7 +98,8 @@ void Checkers::shipped(const Server& server, ServerId to, Sequence last) {
 Sequence Checkers::whole_durable() const {
   Sequence least = committed();
   for (const Server* s : servers_) {
-    if (s->role() == Role::kRemote && config_->find(s->id())->whole) least = std::min(least, s->disk().durable_end());
+    if (s->role() == Role::kRemote && config_->find(s->id())->whole)
+      least = std::min(least, s->disk().durable_end());
   }
   return least;
 }
@@ -100,7 +108,8 @@ void Checkers::dropped(const Server& server, Sequence upto) {
   dropped_ = std::max(dropped_, upto);
   Sequence limit = whole_durable();
   run_.check(Check::kTrim, upto <= limit, [&] {
-    return words(server) + " trims up to " + words(upto) + ", but every whole remote is durable only up to " + words(limit);
+    return words(server) + " trims up to " + words(upto) + ", but every whole remote is durable only up to " +
+           words(limit);
   });
 }
 
@@ -114,7 +123,8 @@ void Checkers::released(const Server& server, Sequence upto) {
   Sequence limit = std::min(whole_durable(), servers_[1]->disk().durable_end());
   limit = std::min(limit, server.disk().checkpoint().applied.sequence);
   run_.check(Check::kRelease, upto <= limit, [&] {
-    return "the primary gives back journal up to " + words(upto) + ", but its checkpoint, the secondary or a whole remote has only " + words(limit);
+    return "the primary gives back journal up to " + words(upto) +
+           ", but its checkpoint, the secondary or a whole remote has only " + words(limit);
   });
 }
 
@@ -125,20 +135,24 @@ void Checkers::claims(const Server& server, Sequence last, Sequence durable) {
   });
 }
 
-void Checkers::read_at_primary(uint64_t block, uint64_t chunk, uint64_t content, Sequence visible, Sequence after) {
+void Checkers::read_at_primary(uint64_t block, uint64_t chunk, uint64_t content, Sequence visible,
+                               Sequence after) {
   run_.statistics.count(Happened::kReadPrimary);
-  run_.check(Check::kCommittedOnly, visible <= committed(), [&] { return "a read saw uncommitted records, up to " + words(visible); });
+  run_.check(Check::kCommittedOnly, visible <= committed(),
+             [&] { return "a read saw uncommitted records, up to " + words(visible); });
   run_.check(Check::kReadIsNewest, visible >= after && content == content_at(block, chunk, visible), [&] {
-    return "a read of block " + std::to_string(block) + " at " + words(visible) + " returned " + std::to_string(content) +
-           " instead of " + std::to_string(content_at(block, chunk, visible)) + "; answers before it were up to " + words(after);
+    return "a read of block " + std::to_string(block) + " at " + words(visible) + " returned " +
+           std::to_string(content) + " instead of " + std::to_string(content_at(block, chunk, visible)) +
+           "; answers before it were up to " + words(after);
   });
   read_ = std::max(read_, visible);
 }
 
 void Checkers::read_at_remote(uint64_t content) {
   run_.statistics.count(Happened::kReadRemote);
-  run_.check(Check::kCommittedOnly, !content || contents_.contains(content),
-             [&] { return "a read at a remote returned " + std::to_string(content) + ", which was never committed"; });
+  run_.check(Check::kCommittedOnly, !content || contents_.contains(content), [&] {
+    return "a read at a remote returned " + std::to_string(content) + ", which was never committed";
+  });
 }
 
 // Whoever the record calls whole or in-sync may be promoted: it must have what that promises.
@@ -147,7 +161,8 @@ void Checkers::config_changed(const GroupConfig& config) {
     const Server& s = *servers_[m.server.value - 1];
     if (m.role == Role::kRemote && m.in_sync && config.ack == AckMode::kAll) {
       run_.check(Check::kInSyncSet, s.disk().durable_end() >= acked_, [&] {
-        return words(s) + " is in-sync by the record, but holds only " + words(s.disk().durable_end()) + " of the ACKed " + words(acked_);
+        return words(s) + " is in-sync by the record, but holds only " + words(s.disk().durable_end()) +
+               " of the ACKed " + words(acked_);
       });
     }
     if (m.role == Role::kRemote && m.whole) {
@@ -162,7 +177,8 @@ void Checkers::config_changed(const GroupConfig& config) {
 void Checkers::restarted(const Server& server) {
   if (server.role() == Role::kRemote) return;
   run_.check(Check::kAckedSurvives, server.core().log().last() >= committed(), [&] {
-    return words(server) + " restarted with records up to " + words(server.core().log().last()) + "; " + words(committed()) + " were committed";
+    return words(server) + " restarted with records up to " + words(server.core().log().last()) + "; " +
+           words(committed()) + " were committed";
   });
   for (const auto& [sequence, record] : server.disk().durable_records()) {
     if (sequence > committed()) break;
@@ -173,28 +189,37 @@ void Checkers::restarted(const Server& server) {
   }
 }
 
-// A remote that never comes back but is still within the lag budget holds back what the local members may forget.
+// A remote that never comes back but is still within the lag budget holds back what the local members may
+// forget.
 bool Checkers::someone_holds_back() const {
-  return std::any_of(servers_.begin(), servers_.end(), [&](const Server* s) { return s->retired && config_->find(s->id())->whole; });
+  return std::any_of(servers_.begin(), servers_.end(),
+                     [&](const Server* s) { return s->retired && config_->find(s->id())->whole; });
 }
 
 std::string Checkers::server_not_converged(const Server& s) const {
   if (s.retired) return "";
   if (!s.alive()) return words(s) + " is not up";
   const ReplicaGroup& core = s.core();
-  if (core.log().last() != committed()) return words(s) + " has records up to " + words(core.log().last()) + " of " + words(committed());
+  if (core.log().last() != committed())
+    return words(s) + " has records up to " + words(core.log().last()) + " of " + words(committed());
   if (s.disk().durable_end() != committed()) return words(s) + " is not durable to the end";
-  if (core.visible() != committed()) return words(s) + " sees only " + words(core.visible()) + " of " + words(committed());
+  if (core.visible() != committed())
+    return words(s) + " sees only " + words(core.visible()) + " of " + words(committed());
   if (s.role() == Role::kSecondary && someone_holds_back()) return "";
-  if (s.disk().checkpoint().applied.sequence != committed()) return words(s) + " has checkpointed only " + words(s.disk().checkpoint().applied.sequence);
-  if (s.disk().records() && !(s.role() == Role::kPrimary && someone_holds_back())) return words(s) + " still has " + std::to_string(s.disk().records()) + " records in its journal";
+  if (s.disk().checkpoint().applied.sequence != committed())
+    return words(s) + " has checkpointed only " + words(s.disk().checkpoint().applied.sequence);
+  if (s.disk().records() && !(s.role() == Role::kPrimary && someone_holds_back()))
+    return words(s) + " still has " + std::to_string(s.disk().records()) + " records in its journal";
   if (s.role() == Role::kSecondary && config_->has_whole_remote()) {
     return s.disk().blocks().empty() ? "" : "the secondary still has blocks";
   }
-  if (s.role() == Role::kSecondary && core.folded() != committed()) return "the secondary has folded only up to " + words(core.folded());
+  if (s.role() == Role::kSecondary && core.folded() != committed())
+    return "the secondary has folded only up to " + words(core.folded());
   bool full = s.role() != Role::kSecondary || servers_.size() == 2;
-  if (full && s.disk().blocks() != result_) return words(s) + " holds other blocks than the committed log makes";
-  if (s.role() == Role::kPrimary && s.visible_blocks() != result_) return "the primary shows other blocks than the committed log makes";
+  if (full && s.disk().blocks() != result_)
+    return words(s) + " holds other blocks than the committed log makes";
+  if (s.role() == Role::kPrimary && s.visible_blocks() != result_)
+    return "the primary shows other blocks than the committed log makes";
   return "";
 }
 
@@ -203,7 +228,8 @@ std::string Checkers::not_converged(bool clients_idle) const {
   for (const Member& m : config_->members) {
     if (m.role != Role::kRemote) continue;
     bool away = servers_[m.server.value - 1]->retired;
-    if (!away && (!m.whole || (!m.in_sync && config_->ack == AckMode::kAll))) return words(*servers_[m.server.value - 1]) + " is not back in the whole and in-sync sets";
+    if (!away && (!m.whole || (!m.in_sync && config_->ack == AckMode::kAll)))
+      return words(*servers_[m.server.value - 1]) + " is not back in the whole and in-sync sets";
   }
   for (const Server* s : servers_) {
     if (std::string why = server_not_converged(*s); !why.empty()) return why;
@@ -217,7 +243,8 @@ void Checkers::count_final_checks() {
     run_.check(Check::kAckedSurvives, !h.client || executed_.at({h.client, h.request}) == h.position,
                [] { return std::string("the committed log changed"); });
   }
-  run_.check(Check::kAckedSurvives, acked_ <= committed(), [] { return std::string("an ACKed record is not in the log"); });
+  run_.check(Check::kAckedSurvives, acked_ <= committed(),
+             [] { return std::string("an ACKed record is not in the log"); });
 }
 
 }  // namespace shima::simulation

@@ -1,6 +1,8 @@
-// Checkers: the promises, checked against the simulated disks and against one log that the checkers keep themselves.
+// Checkers: the promises, checked against the simulated disks and against one log that the checkers keep
+// themselves.
 //
-// The committed log is not what any core says: a record enters it when it is durable on the disks of both local members.
+// The committed log is not what any core says: a record enters it when it is durable on the disks of both
+// local members.
 #pragma once
 
 #include <map>
@@ -60,7 +62,7 @@ class Checkers {
   std::map<uint64_t, Sequence> contents_;  // which record wrote a content
   Blocks result_;                          // of the committed log
   Sequence acked_, read_;
-  Sequence dropped_;                       // by the secondary, without making blocks of them
+  Sequence dropped_;  // by the secondary, without making blocks of them
 };
 
 }  // namespace shima::simulation

@@ -36,7 +36,9 @@ void Clients::issue(size_t c) {
   w.request = id;
   w.inode = InodeId(1);
   w.block = BlockIndex(run_.random.between(1, run_.parameters.blocks));
-  w.kind = run_.random.chance(80) ? RecordKind::kPunch : run_.random.chance(30) ? RecordKind::kNoop : RecordKind::kWrite;
+  w.kind = run_.random.chance(80)   ? RecordKind::kPunch
+           : run_.random.chance(30) ? RecordKind::kNoop
+                                    : RecordKind::kWrite;
   uint32_t first = static_cast<uint32_t>(run_.random.below(kChunks));
   uint32_t count = static_cast<uint32_t>(run_.random.between(1, kChunks - first));
   w.offset = first * kChunkSize;
@@ -89,9 +91,10 @@ void Clients::answered(uint64_t token, const Status& status, Position position) 
     run_.statistics.count(Fault::kLostReply);
     return;  // the time-out asks again
   }
-  run_.agenda.after(run_.random.between(50, run_.parameters.lan_us_max), [this, token, asked, status, position] {
-    if (asked_.erase(token)) settle(asked.client, asked.request, status, position);
-  });
+  run_.agenda.after(run_.random.between(50, run_.parameters.lan_us_max),
+                    [this, token, asked, status, position] {
+                      if (asked_.erase(token)) settle(asked.client, asked.request, status, position);
+                    });
 }
 
 void Clients::settle(size_t c, RequestId id, const Status& status, Position position) {
@@ -112,7 +115,9 @@ void Clients::settle(size_t c, RequestId id, const Status& status, Position posi
 void Clients::read() {
   uint64_t block = run_.random.between(1, run_.parameters.blocks), chunk = run_.random.below(kChunks);
   const Server& from = *servers_[run_.random.chance(800) ? 0 : run_.random.below(servers_.size())];
-  if (!from.alive() || from.role() == Role::kSecondary || (from.role() == Role::kPrimary && !from.core().serving())) return;
+  if (!from.alive() || from.role() == Role::kSecondary ||
+      (from.role() == Role::kPrimary && !from.core().serving()))
+    return;
   auto it = from.visible_blocks().find(block);
   uint64_t content = it == from.visible_blocks().end() ? 0 : it->second[chunk];
   if (from.role() == Role::kPrimary) {

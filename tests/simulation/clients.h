@@ -1,4 +1,5 @@
-// Clients: they write and read at the primary, some requests at a time, and ask again with the same request id until answered.
+// Clients: they write and read at the primary, some requests at a time, and ask again with the same request
+// id until answered.
 #pragma once
 
 #include <map>
@@ -25,7 +26,7 @@ class Clients {
  private:
   struct Request {
     replication::ClientWrite write;
-    Sequence after;       // what was known to be ordered when it was issued
+    Sequence after;  // what was known to be ordered when it was issued
     uint64_t attempts = 0;
   };
   struct Client {

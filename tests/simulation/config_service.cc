@@ -65,13 +65,13 @@ void ConfigService::claim(ServerId id, Incarnation incarnation) {
   });
 }
 
-void ConfigService::propose(const ProposeMembership& change, ConfigVersion known) {
+void ConfigService::propose(const ProposeMembership& change) {
   if (run_.chaos && run_.random.chance(run_.parameters.config_lost_per_mille)) {
     run_.statistics.count(Fault::kConfigLost);
     return;
   }
-  run_.agenda.after(delay_us(), [this, change, known] {
-    if (config_.version != known) return;
+  run_.agenda.after(delay_us(), [this, change] {
+    if (config_.version != change.based_on) return;
     for (Member& m : config_.members) {
       if (m.server != change.member) continue;
       run_.note(m.server.value, "membership-changed", change.whole, change.in_sync);

@@ -1,4 +1,5 @@
-// ConfigService stands for etcd: it holds the volume's record, changes it by compare-and-swap, and tells all servers, late.
+// ConfigService stands for etcd: it holds the volume's record, changes it by compare-and-swap, and tells all
+// servers, late.
 #pragma once
 
 #include <vector>
@@ -19,7 +20,7 @@ class ConfigService {
   // A restarted server reads the record, then asks that it names the new incarnation (R4).
   void server_started(ServerId server, Incarnation incarnation);
   // Compare-and-swap against the version which the proposer knew. May be lost, may come late.
-  void propose(const replication::ProposeMembership& change, ConfigVersion known);
+  void propose(const replication::ProposeMembership& change);
   // Something else in the volume's record changed, for example another group of the volume.
   void change_something_else();
 

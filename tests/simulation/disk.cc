@@ -14,7 +14,8 @@ void apply_record(Blocks& blocks, const Record& record) {
   const RecordHeader& h = record.header;
   if (h.kind == RecordKind::kNoop) return;
   auto& block = blocks[h.block.value];
-  for (uint32_t at = h.offset; at < h.offset + h.length; at += kChunkSize) block[at / kChunkSize] = content_of(record);
+  for (uint32_t at = h.offset; at < h.offset + h.length; at += kChunkSize)
+    block[at / kChunkSize] = content_of(record);
   bool empty = true;
   for (uint64_t content : block) empty = empty && content == 0;
   if (empty) blocks.erase(h.block.value);
@@ -123,8 +124,10 @@ void SimDisk::crash(Random& random, Statistics& statistics) {
   since_.resize(applied);
   blocks_ = checkpoint_.blocks;
   for (const RecordPtr& record : since_) {
-    if (record) apply_record(blocks_, *record);
-    else blocks_.clear();
+    if (record)
+      apply_record(blocks_, *record);
+    else
+      blocks_.clear();
   }
 }
 
@@ -136,7 +139,8 @@ replication::RecoveredGroup SimDisk::recover(bool secondary) {
   r.history = checkpoint_.history;
   r.folded = checkpoint_.folded;
   r.resyncing = checkpoint_.resyncing;
-  if (auto window = replication::RequestWindow::load(checkpoint_.window); window.is_ok()) r.window = std::move(*window);
+  if (auto window = replication::RequestWindow::load(checkpoint_.window); window.is_ok())
+    r.window = std::move(*window);
   r.base = checkpoint_.applied;
   if (!durable_.empty()) {
     const RecordHeader& first = durable_.begin()->second->header;
@@ -148,7 +152,8 @@ replication::RecoveredGroup SimDisk::recover(bool secondary) {
     if (sequence != expected) r.damage = "the journal has a gap at " + std::to_string(expected.value);
     r.records.push_back(record->header);
   }
-  if (!r.records.empty() && (r.base.sequence > r.checkpointed || r.records.back().position.sequence < r.checkpointed)) {
+  if (!r.records.empty() &&
+      (r.base.sequence > r.checkpointed || r.records.back().position.sequence < r.checkpointed)) {
     r.damage = "journal and checkpoint do not join";
   }
   return r;

@@ -1,10 +1,10 @@
 // SimDisk: the journal and the block store of one member, and what a crash leaves of them.
 //
-// Journal: entries (append a record, cut off the tail) become durable in order, batch by batch. A crash keeps all durable ones and
-// a random prefix of the others; the first one lost may be torn. A release may be forgotten.
-// Block store: contents change when records are applied; a checkpoint makes them durable together with where the log
-// stood. A crash leaves contents at some point between the last checkpoint and the last apply.
-// A block is kChunks chunks; a chunk's content is one number (0: never written, or a hole).
+// Journal: entries (append a record, cut off the tail) become durable in order, batch by batch. A crash keeps
+// all durable ones and a random prefix of the others; the first one lost may be torn. A release may be
+// forgotten. Block store: contents change when records are applied; a checkpoint makes them durable together
+// with where the log stood. A crash leaves contents at some point between the last checkpoint and the last
+// apply. A block is kChunks chunks; a chunk's content is one number (0: never written, or a hole).
 #pragma once
 
 #include <array>
@@ -21,7 +21,8 @@
 namespace shima::simulation {
 
 inline constexpr uint32_t kChunks = 2;
-using Blocks = std::map<uint64_t, std::array<uint64_t, kChunks>>;  // blocks that hold nothing are not in the map
+using Blocks =
+    std::map<uint64_t, std::array<uint64_t, kChunks>>;  // blocks that hold nothing are not in the map
 
 // The number which a record writes into each chunk that it covers.
 uint64_t content_of(const Record& record);

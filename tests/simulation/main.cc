@@ -1,5 +1,5 @@
-// shima-sim: runs the protocol core of coreserver/replication under simulated time, network, disks and crashes.
-// docs/reference/simulator.md describes the flags, the faults and the checkers.
+// shima-sim: runs the protocol core of coreserver/replication under simulated time, network, disks and
+// crashes. docs/reference/simulator.md describes the flags, the faults and the checkers.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +12,8 @@ using namespace shima::simulation;
 namespace {
 
 constexpr const char* kUsage =
-    "shima-sim [--seed N] [--runs N] [--ops N] [--bug NAME] [--expect-failure] [--no-floors] [--trace] [--threads N]\n"
+    "shima-sim [--seed N] [--runs N] [--ops N] [--bug NAME] [--expect-failure] [--no-floors] [--trace] "
+    "[--threads N]\n"
     "          [--twice-every N] [-o table|json]\n"
     "  --seed N            the first seed (1)\n"
     "  --runs N            this many seeds (100)\n"
@@ -51,16 +52,26 @@ bool parse(int argc, char** argv, Flags& f) {
     std::string flag = argv[i];
     const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
     uint64_t threads = 0;
-    if (flag == "--expect-failure") f.expect_failure = true;
-    else if (flag == "--no-floors") f.floors = false;
-    else if (flag == "--trace") f.batch.run.print_trace = true;
-    else if (flag == "--seed" && number(value, f.batch.first_seed)) i++;
-    else if (flag == "--runs" && number(value, f.batch.runs) && f.batch.runs) i++;
-    else if (flag == "--ops" && number(value, f.batch.run.operations)) i++;
-    else if (flag == "--twice-every" && number(value, f.batch.twice_every)) i++;
-    else if (flag == "--threads" && number(value, threads)) f.batch.threads = static_cast<unsigned>(threads), i++;
-    else if (flag == "--bug" && value && set_bug(value, f.batch.run.bugs)) f.bug = value, i++;
-    else if (flag == "-o" && value && (!strcmp(value, "table") || !strcmp(value, "json"))) f.json = !strcmp(value, "json"), i++;
+    if (flag == "--expect-failure")
+      f.expect_failure = true;
+    else if (flag == "--no-floors")
+      f.floors = false;
+    else if (flag == "--trace")
+      f.batch.run.print_trace = true;
+    else if (flag == "--seed" && number(value, f.batch.first_seed))
+      i++;
+    else if (flag == "--runs" && number(value, f.batch.runs) && f.batch.runs)
+      i++;
+    else if (flag == "--ops" && number(value, f.batch.run.operations))
+      i++;
+    else if (flag == "--twice-every" && number(value, f.batch.twice_every))
+      i++;
+    else if (flag == "--threads" && number(value, threads))
+      f.batch.threads = static_cast<unsigned>(threads), i++;
+    else if (flag == "--bug" && value && set_bug(value, f.batch.run.bugs))
+      f.bug = value, i++;
+    else if (flag == "-o" && value && (!strcmp(value, "table") || !strcmp(value, "json")))
+      f.json = !strcmp(value, "json"), i++;
     else {
       bool help = flag == "--help";
       if (!help) fprintf(stderr, "shima-sim: cannot understand `%s`\n", argv[i]);
@@ -86,14 +97,16 @@ void print_failure(const Flags& f, const RunResult& r) {
 int verdict(const Flags& f, const BatchResult& result) {
   FILE* out = f.json ? stderr : stdout;
   if (result.failed) print_failure(f, *result.failed);
-  for (uint64_t seed : result.different) fprintf(out, "seed %llu FAILED: two runs differ\n", static_cast<unsigned long long>(seed));
+  for (uint64_t seed : result.different)
+    fprintf(out, "seed %llu FAILED: two runs differ\n", static_cast<unsigned long long>(seed));
   if (!result.different.empty()) return 1;
   if (f.expect_failure) {
     if (result.failed) {
       fprintf(out, "found at run %llu, as it must be\n", static_cast<unsigned long long>(result.done));
       return 0;
     }
-    fprintf(out, "FAILED: %llu runs did not find the mistake\n", static_cast<unsigned long long>(result.total.runs));
+    fprintf(out, "FAILED: %llu runs did not find the mistake\n",
+            static_cast<unsigned long long>(result.total.runs));
     return 1;
   }
   if (result.failed) return 1;

@@ -45,7 +45,9 @@ void Network::send(ServerId from, ServerId to, Parcel parcel) {
     if (recent.size() > 8) recent.pop_front();
   }
   uint64_t epoch = l.epoch, life = server(to).life();
-  auto arrive = [this, from, to, epoch, life, parcel = std::move(parcel)] { deliver(from, to, epoch, life, parcel); };
+  auto arrive = [this, from, to, epoch, life, parcel = std::move(parcel)] {
+    deliver(from, to, epoch, life, parcel);
+  };
   if (run_.chaos && r.chance(p.doubled_per_mille)) {
     run_.statistics.count(Fault::kDoubled);
     run_.agenda.at(at + r.below(50000), arrive);
@@ -92,7 +94,8 @@ void Network::notify(ServerId end, ServerId peer, Link& l, bool up) {
 void Network::connect(ServerId other) {
   Link& l = links_[other];
   if (l.up || !server(other).alive() || !server(kPrimary).alive()) return;
-  if (run_.agenda.now_us() < l.cut_until_us) return connect_later(other, l.cut_until_us - run_.agenda.now_us() + 100000);
+  if (run_.agenda.now_us() < l.cut_until_us)
+    return connect_later(other, l.cut_until_us - run_.agenda.now_us() + 100000);
   l.up = true;
   l.broken_soon = false;
   l.epoch++;

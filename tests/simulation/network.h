@@ -1,5 +1,6 @@
-// Network: the connections between the primary and each other member. Messages take time, get lost, doubled, reordered;
-// connections break and come again, and both ends learn of it late; what an old connection carried may still arrive.
+// Network: the connections between the primary and each other member. Messages take time, get lost, doubled,
+// reordered; connections break and come again, and both ends learn of it late; what an old connection carried
+// may still arrive.
 //
 // A message that is lost or reordered in a connection breaks it some time later, as TCP would.
 #pragma once
@@ -34,7 +35,7 @@ class Network {
   void send(ServerId from, ServerId to, Parcel parcel);
   void server_started(ServerId server);
   void server_crashed(ServerId server);
-  void break_one();                  // any connection
+  void break_one();  // any connection
   void partition(ServerId server, uint64_t duration_us);
   void heal();
 
@@ -46,7 +47,7 @@ class Network {
     uint64_t cut_until_us = 0;
     uint64_t last_notice_us[2] = {0, 0};   // at the primary, at the other end
     uint64_t last_arrival_us[2] = {0, 0};  // of what the primary, the other end sent
-    std::deque<Parcel> recent[2];          // what they sent last: it may come once more when the connection is gone
+    std::deque<Parcel> recent[2];  // what they sent last: it may come once more when the connection is gone
   };
   Link& link(ServerId a, ServerId b) { return links_[std::max(a, b)]; }
   Server& server(ServerId id) { return *servers_[id.value - 1]; }

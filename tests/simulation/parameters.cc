@@ -4,7 +4,8 @@ namespace shima::simulation {
 
 namespace {
 
-// The limits of the protocol, small enough to be met often. One record of a chunk costs 4,228 bytes, of two 8,328.
+// The limits of the protocol, small enough to be met often. One record of a chunk costs 4,228 bytes, of two
+// 8,328.
 replication::GroupOptions draw_limits(Random& r, const replication::ProtocolBugs& bugs) {
   constexpr uint64_t kRecord = 4300;
   replication::GroupOptions o;

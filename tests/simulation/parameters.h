@@ -1,6 +1,8 @@
-// Parameters of one run, drawn from its seed: how many sites, how slow, how faulty, and how small the protocol's limits are.
+// Parameters of one run, drawn from its seed: how many sites, how slow, how faulty, and how small the
+// protocol's limits are.
 //
-// Each fault is absent from a share of runs (swarm testing): a run without crashes may go deeper into something else.
+// Each fault is absent from a share of runs (swarm testing): a run without crashes may go deeper into
+// something else.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +23,17 @@ struct Parameters {
   uint64_t config_us_max = 100000, config_lost_per_mille = 0;
 
   uint64_t lost_per_mille = 0, doubled_per_mille = 0, reordered_per_mille = 0;
-  bool late_messages = false;         // of broken connections
-  bool late_to_new_process = false;   // even to a receiver that restarted meanwhile
-  uint64_t crash_every_us = 0, break_every_us = 0, partition_every_us = 0, full_every_us = 0, bump_every_us = 0;  // 0: never
+  bool late_messages = false;        // of broken connections
+  bool late_to_new_process = false;  // even to a receiver that restarted meanwhile
+  uint64_t crash_every_us = 0, break_every_us = 0, partition_every_us = 0, full_every_us = 0,
+           bump_every_us = 0;              // 0: never
   uint64_t crash_at_append_per_mille = 0;  // a server crashes while it writes a record
   uint64_t partition_us_max = 1000000;
-  bool remote_stays_away = false;     // the last remote is never started again
+  bool remote_stays_away = false;  // the last remote is never started again
 
   uint64_t clients = 2, depth = 4, blocks = 3, operations = 120;
-  uint64_t think_us_max = 20000, client_timeout_us = 300000, reply_lost_per_mille = 0, request_doubled_per_mille = 0;
+  uint64_t think_us_max = 20000, client_timeout_us = 300000, reply_lost_per_mille = 0,
+           request_doubled_per_mille = 0;
   uint64_t chaos_us = 0;
 };
 

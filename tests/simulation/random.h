@@ -1,8 +1,8 @@
-// Random: the simulator's only source of chance: SplitMix64, so that a seed means the same on every machine and library.
+// Random: the simulator's only source of chance: SplitMix64, so that a seed means the same on every machine
+// and library.
 #pragma once
 
 #include <cstdint>
-
 
 namespace shima::simulation {
 

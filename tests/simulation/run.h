@@ -1,4 +1,5 @@
-// Run: what all parts of one simulated run share: its parameters, chance, time, trace, counts, and its first failure.
+// Run: what all parts of one simulated run share: its parameters, chance, time, trace, counts, and its first
+// failure.
 #pragma once
 
 #include <optional>
@@ -19,7 +20,9 @@ struct Failure {
 
 struct Run {
   Run(uint64_t seed, uint64_t operations, const replication::ProtocolBugs& bugs, bool print_trace)
-      : random(seed * 0x9e3779b97f4a7c15ull + 1), parameters(draw_parameters(random, operations, bugs)), trace(print_trace) {}
+      : random(seed * 0x9e3779b97f4a7c15ull + 1),
+        parameters(draw_parameters(random, operations, bugs)),
+        trace(print_trace) {}
 
   Random random;
   Parameters parameters;

@@ -33,7 +33,9 @@ void Server::start() {
   visible_blocks_ = disk_.blocks();
   syncing_ = applying_ = checkpointing_ = false;
   receiving_.reset();
-  if (!found.damage.empty()) run_.fail(Check::kNoDamage, "found on the disk of server " + std::to_string(id_.value) + ": " + found.damage);
+  if (!found.damage.empty())
+    run_.fail(Check::kNoDamage,
+              "found on the disk of server " + std::to_string(id_.value) + ": " + found.damage);
   core_ = std::make_unique<ReplicaGroup>(kGroup, id_, incarnation_, run_.parameters.group, std::move(found));
   run_.note(id_.value, "start", incarnation_.value, core_->log().base().value, core_->log().last().value);
   if (incarnation_.value > 1) run_.statistics.count(Happened::kRestart);
@@ -80,15 +82,16 @@ void Server::feed(const Event& event) {
     if (run_.failure) return;
     std::visit([this](auto& e) { carry_out(e); }, effect);
   }
-  run_.check(Check::kNoDamage, core_->damage().empty(), [&] {
-    return "server " + std::to_string(id_.value) + " says: " + core_->damage();
-  });
+  run_.check(Check::kNoDamage, core_->damage().empty(),
+             [&] { return "server " + std::to_string(id_.value) + " says: " + core_->damage(); });
 }
 
 void Server::peer_changed(ServerId peer, bool up) {
   run_.note(id_.value, up ? "peer-up" : "peer-down", peer.value);
-  if (up) feed(PeerUp{peer});
-  else feed(PeerDown{peer});
+  if (up)
+    feed(PeerUp{peer});
+  else
+    feed(PeerDown{peer});
 }
 
 void Server::receive(ServerId from, const Parcel& parcel) {
@@ -106,7 +109,8 @@ void Server::receive(ServerId from, const Parcel& parcel) {
   }
   feed(PeerMessage{from, message});
   auto* end = std::get_if<ResyncEnd>(&message);
-  if (end && was_resyncing && receiving_ && receiving_->term == end->term && receiving_->round == end->round) {
+  if (end && was_resyncing && receiving_ && receiving_->term == end->term &&
+      receiving_->round == end->round) {
     receiving_->end = *end;
     store_resync();
   }
@@ -151,7 +155,8 @@ void Server::pump_apply() {
       const RecordPtr* record = disk_.read(applied_.sequence.next());
       if (!record) {
         return run_.fail(Check::kRelease, "server " + std::to_string(id_.value) + " must apply record " +
-                                              std::to_string(applied_.sequence.value + 1) + ", which its journal no longer has");
+                                              std::to_string(applied_.sequence.value + 1) +
+                                              ", which its journal no longer has");
       }
       disk_.apply(*record);
       applied_ = (*record)->header.position;

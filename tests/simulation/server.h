@@ -93,11 +93,11 @@ class Server {
   bool disk_full_ = false;
 
   bool syncing_ = false, applying_ = false, checkpointing_ = false;
-  Position applied_;          // in the block store, or dropped
+  Position applied_;  // in the block store, or dropped
   Sequence apply_upto_;
-  Sequence visible_;          // what visible_blocks_ hold
+  Sequence visible_;  // what visible_blocks_ hold
   Sequence folded_;
-  Blocks visible_blocks_;     // contents that a reader sees: the block store under the journal
+  Blocks visible_blocks_;  // contents that a reader sees: the block store under the journal
   std::map<ServerId, uint64_t> resync_jobs_;  // round of the newest StartResync to each remote
   std::optional<Receiving> receiving_;
 };

@@ -9,7 +9,8 @@ namespace shima::simulation {
 using namespace replication;
 
 void Server::carry_out(AppendToJournal& e) {
-  run_.note(id_.value, "append", e.record->header.position.term.value, e.record->header.position.sequence.value);
+  run_.note(id_.value, "append", e.record->header.position.term.value,
+            e.record->header.position.sequence.value);
   disk_.append(std::move(e.record));
   pump_sync();
   if (run_.chaos && run_.random.chance(run_.parameters.crash_at_append_per_mille)) {
@@ -28,7 +29,8 @@ void Server::carry_out(TruncateJournal& e) {
 
 void Server::carry_out(SendMessage& e) {
   run_.note(id_.value, "send", e.to.value, e.message.index());
-  if (auto* m = std::get_if<Welcome>(&e.message); m && m->accepted) around_.checkers->claims(*this, m->last, m->durable);
+  if (auto* m = std::get_if<Welcome>(&e.message); m && m->accepted)
+    around_.checkers->claims(*this, m->last, m->durable);
   if (auto* m = std::get_if<Appended>(&e.message)) around_.checkers->claims(*this, m->last, m->durable);
   around_.network->send(id_, e.to, std::move(e.message));
 }
@@ -39,8 +41,8 @@ void Server::carry_out(SendRecords& e) {
   for (Sequence s = e.first; s <= e.last; s = s.next()) {
     const RecordPtr* record = disk_.read(s);
     if (!record) {
-      return run_.fail(Check::kRelease, "server " + std::to_string(id_.value) + " must send record " + std::to_string(s.value) +
-                                            ", which its journal no longer has");
+      return run_.fail(Check::kRelease, "server " + std::to_string(id_.value) + " must send record " +
+                                            std::to_string(s.value) + ", which its journal no longer has");
     }
     e.append.records.push_back(*record);
   }
@@ -48,8 +50,8 @@ void Server::carry_out(SendRecords& e) {
 }
 
 void Server::carry_out(Acknowledge& e) {
-  run_.note(id_.value, e.status.is_ok() ? "acknowledge" : "refuse", e.token, static_cast<uint64_t>(e.status.code()),
-            e.position.sequence.value);
+  run_.note(id_.value, e.status.is_ok() ? "acknowledge" : "refuse", e.token,
+            static_cast<uint64_t>(e.status.code()), e.position.sequence.value);
   if (e.status.code() == Code::kNoSpace) run_.statistics.count(Happened::kRefusedFull);
   if (e.status.code() == Code::kUnavailable) run_.statistics.count(Happened::kRefusedBusy);
   around_.clients->answered(e.token, e.status, e.position);
@@ -86,7 +88,7 @@ void Server::carry_out(ReleaseJournal& e) {
 
 void Server::carry_out(ProposeMembership& e) {
   run_.note(id_.value, "propose", e.member.value, e.whole, e.in_sync);
-  around_.config->propose(e, core_->config().version);
+  around_.config->propose(e);
 }
 
 void Server::carry_out(StartResync& e) {

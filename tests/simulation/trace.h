@@ -1,4 +1,5 @@
-// Trace: what happened, as numbered lines: a hash over all of them, and the last ones for the report of a failure.
+// Trace: what happened, as numbered lines: a hash over all of them, and the last ones for the report of a
+// failure.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ class Trace {
   explicit Trace(bool print) : print_(print) { lines_.resize(kKept); }
 
   // `who`: a server's number, 0 for the world. `what` is a literal; a, b and c are its numbers.
-  void note(uint64_t time_us, uint64_t who, const char* what, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0) {
+  void note(uint64_t time_us, uint64_t who, const char* what, uint64_t a = 0, uint64_t b = 0,
+            uint64_t c = 0) {
     Line line{time_us, who, what, a, b, c};
     for (const char* p = what; *p; p++) mix(static_cast<uint8_t>(*p));
     for (uint64_t v : {time_us, who, a, b, c}) mix(v);
@@ -26,7 +28,8 @@ class Trace {
   uint64_t count() const { return count_; }
   std::vector<std::string> last_lines() const {
     std::vector<std::string> out;
-    for (uint64_t i = count_ > kKept ? count_ - kKept : 0; i < count_; i++) out.push_back(words(lines_[i % kKept]));
+    for (uint64_t i = count_ > kKept ? count_ - kKept : 0; i < count_; i++)
+      out.push_back(words(lines_[i % kKept]));
     return out;
   }
 
@@ -43,9 +46,10 @@ class Trace {
   static std::string words(const Line& l) {
     static const char* const kNames[] = {"world", "primary", "secondary", "remote-1", "remote-2"};
     char text[160];
-    snprintf(text, sizeof(text), "%10.3f ms  %-9s  %-28s %llu %llu %llu", static_cast<double>(l.time_us) / 1000.0,
-             kNames[l.who < 5 ? l.who : 0], l.what, static_cast<unsigned long long>(l.a),
-             static_cast<unsigned long long>(l.b), static_cast<unsigned long long>(l.c));
+    snprintf(text, sizeof(text), "%10.3f ms  %-9s  %-28s %llu %llu %llu",
+             static_cast<double>(l.time_us) / 1000.0, kNames[l.who < 5 ? l.who : 0], l.what,
+             static_cast<unsigned long long>(l.a), static_cast<unsigned long long>(l.b),
+             static_cast<unsigned long long>(l.c));
     return text;
   }
 

@@ -40,7 +40,8 @@ class World {
     plan_faults();
     run_.agenda.after(run_.parameters.chaos_us, [this] { heal(); });
     while (!run_.failure && !quiet_ && run_.agenda.step()) {
-      if (run_.agenda.done() > kMaxEvents) run_.fail(Check::kProgress, "too many events: the group never comes to rest");
+      if (run_.agenda.done() > kMaxEvents)
+        run_.fail(Check::kProgress, "too many events: the group never comes to rest");
     }
     if (!run_.failure) checkers_.count_final_checks();
   }
@@ -50,7 +51,9 @@ class World {
   std::vector<std::unique_ptr<Server>> make_servers() {
     std::vector<std::unique_ptr<Server>> all;
     for (uint64_t i = 0; i < 2 + run_.parameters.remotes; i++) {
-      auto role = i == 0 ? replication::Role::kPrimary : i == 1 ? replication::Role::kSecondary : replication::Role::kRemote;
+      auto role = i == 0   ? replication::Role::kPrimary
+                  : i == 1 ? replication::Role::kSecondary
+                           : replication::Role::kRemote;
       all.push_back(std::make_unique<Server>(run_, around_, ServerId(i + 1), role));
     }
     return all;
@@ -118,8 +121,10 @@ class World {
       return;
     }
     if (run_.agenda.now_us() > deadline_us_) {
-      if (!clients_.idle()) run_.fail(Check::kProgress, clients_.busy_in_words() + " long after all was healed");
-      else run_.fail(Check::kConvergence, "long after all was healed: " + why);
+      if (!clients_.idle())
+        run_.fail(Check::kProgress, clients_.busy_in_words() + " long after all was healed");
+      else
+        run_.fail(Check::kConvergence, "long after all was healed: " + why);
     }
     run_.agenda.after(100000, [this] { look_whether_quiet(); });
   }

@@ -1,4 +1,5 @@
-// One run of the simulator: a replica group of two local members and up to two remotes, its clients, and what goes wrong.
+// One run of the simulator: a replica group of two local members and up to two remotes, its clients, and what
+// goes wrong.
 #pragma once
 
 #include <string>

@@ -47,6 +47,11 @@ class Presubmit(unittest.TestCase):
         self.assertTrue(objections("common/manager.h", "#pragma once\n"))
         self.assertEqual(objections("coreserver/block_manager/block_manager.cc", "int a;\n"), [])
 
+    def test_links_of_pages_must_lead_somewhere(self):
+        good = "[a](glossary.md#x) [b](https://example.org/c) [d](../README.md)\n"
+        self.assertEqual(list(presubmit.check_links("docs/README.md", good)), [])
+        self.assertEqual(len(list(presubmit.check_links("docs/README.md", "one\n[a](no-such-page.md)\n"))), 1)
+
     def test_coroutines_are_refused(self):
         self.assertTrue(objections("common/a.cc", "  co_await x;\n"))
 

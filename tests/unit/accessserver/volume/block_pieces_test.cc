@@ -29,7 +29,8 @@ TEST(BlockPieces, AnEmptyRangeHasNone) { EXPECT_TRUE(cut_at_blocks(5, 0, kBlock)
 TEST(BlockPieces, WholeChunksCoverThePiece) {
   EXPECT_EQ(whole_chunks({BlockIndex(1), 4095, 2, 7}), (BlockPiece{BlockIndex(1), 0, 8192, 0}));
   EXPECT_EQ(whole_chunks({BlockIndex(1), 4096, 4096, 7}), (BlockPiece{BlockIndex(1), 4096, 4096, 0}));
-  EXPECT_EQ(whole_chunks({BlockIndex(1), kBlock - 1, 1, 7}), (BlockPiece{BlockIndex(1), kBlock - 4096, 4096, 0}));
+  EXPECT_EQ(whole_chunks({BlockIndex(1), kBlock - 1, 1, 7}),
+            (BlockPiece{BlockIndex(1), kBlock - 4096, 4096, 0}));
 }
 
 TEST(RequestWindow, SettledBelowIsTheLowestThatIsNotSettled) {

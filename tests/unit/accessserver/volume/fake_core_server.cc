@@ -32,7 +32,8 @@ FakeCoreServer::FakeCoreServer(std::shared_ptr<FakeVolume> volume, uint64_t serv
   auto listener = Listener::open({&loop_}, {}, [this](ConnectionPtr connection) {
     connections_.push_back(connection);
     Connection* raw = connection.get();
-    connection->start({.on_frame = [this, raw](Frame frame) { on_frame(*raw, std::move(frame)); }, .on_closed = [](Status) {}});
+    connection->start({.on_frame = [this, raw](Frame frame) { on_frame(*raw, std::move(frame)); },
+                       .on_closed = [](Status) {}});
     pb::Header greeting;
     greeting.mutable_greeting()->set_server_id(server_id_);
     connection->send(frame_of(0, greeting));
@@ -55,7 +56,8 @@ void FakeCoreServer::drop_connections() {
   std::promise<void> done;
   loop_.post([&] {
     for (auto& weak : connections_) {
-      if (auto connection = weak.lock()) connection->close({Code::kUnavailable, "the test drops connections"});
+      if (auto connection = weak.lock())
+        connection->close({Code::kUnavailable, "the test drops connections"});
     }
     connections_.clear();
     done.set_value();
@@ -64,14 +66,16 @@ void FakeCoreServer::drop_connections() {
 }
 
 MemberLayout FakeCoreServer::member(MemberKind kind, const std::string& site) const {
-  return {ServerId(server_id_), site + "/core-" + std::to_string(server_id_), site, kind, "127.0.0.1", port()};
+  return {
+      ServerId(server_id_), site + "/core-" + std::to_string(server_id_), site, kind, "127.0.0.1", port()};
 }
 
 void FakeCoreServer::on_frame(Connection& connection, Frame frame) {
   pb::Header header;
   SHIMA_CHECK(header.ParseFromString(frame.header), "the client sent a header that cannot be parsed");
   if (header.has_greeting()) {
-    if (header.greeting().expected_server_id() != server_id_) connection.close({Code::kUnavailable, "not me"});
+    if (header.greeting().expected_server_id() != server_id_)
+      connection.close({Code::kUnavailable, "not me"});
     return;
   }
   Behaviour behaviour;
@@ -81,7 +85,8 @@ void FakeCoreServer::on_frame(Connection& connection, Frame frame) {
   }
   if (behaviour.how == Misbehave::kClose) return connection.close({Code::kUnavailable, "the test closes"});
   Frame reply = answer(frame, header, behaviour);
-  if (behaviour.how == Misbehave::kExecuteThenClose) return connection.close({Code::kUnavailable, "the test closes"});
+  if (behaviour.how == Misbehave::kExecuteThenClose)
+    return connection.close({Code::kUnavailable, "the test closes"});
   if (behaviour.how == Misbehave::kIgnore) return;
   if (behaviour.delay_ms == 0) {
     if (behaviour.how == Misbehave::kAnswerTwice) connection.send(reply);
@@ -110,7 +115,8 @@ Frame FakeCoreServer::answer(const Frame& request, const pb::Header& header, con
 
 Frame FakeCoreServer::answer_read(const pb::ReadRequest& read, const Behaviour& behaviour) {
   volume_->reads.push_back(read);
-  SHIMA_CHECK(read.offset() % kChunkSize == 0 && read.length() % kChunkSize == 0, "a read is not of whole chunks");
+  SHIMA_CHECK(read.offset() % kChunkSize == 0 && read.length() % kChunkSize == 0,
+              "a read is not of whole chunks");
   pb::Header header;
   pb::ReadReply& reply = *header.mutable_read_reply();
   reply.set_code(static_cast<uint32_t>(behaviour.code));
@@ -126,20 +132,23 @@ Frame FakeCoreServer::answer_read(const pb::ReadRequest& read, const Behaviour& 
   return frame;
 }
 
-pb::WriteReply FakeCoreServer::answer_write(const pb::WriteRequest& write, const Buffer& payload, const Behaviour& behaviour) {
+pb::WriteReply FakeCoreServer::answer_write(const pb::WriteRequest& write, const Buffer& payload,
+                                            const Behaviour& behaviour) {
   volume_->writes.push_back(write);
   pb::WriteReply reply;
   reply.set_code(static_cast<uint32_t>(behaviour.code));
   if (behaviour.code != Code::kOk || behaviour.how == Misbehave::kIgnore) return reply;
   if (!write.punch()) {
-    Status intact = verify_payload(payload.span(), {write.checksums().data(), size_t(write.checksums_size())});
+    Status intact =
+        verify_payload(payload.span(), {write.checksums().data(), size_t(write.checksums_size())});
     SHIMA_CHECK(intact.is_ok(), "a write's checksums are wrong");
     SHIMA_CHECK(payload.size() == write.length(), "a write's length is wrong");
   }
   auto [known, is_new] = volume_->results.try_emplace({write.group(), write.client(), write.request()});
   if (!is_new) return known->second;
   volume_->executed++;
-  auto& block = volume_->blocks.try_emplace({write.group(), write.block()}, volume_->block_size).first->second;
+  auto& block =
+      volume_->blocks.try_emplace({write.group(), write.block()}, volume_->block_size).first->second;
   if (write.punch()) {
     std::memset(block.data() + write.offset(), 0, write.length());
   } else {
@@ -165,7 +174,8 @@ int FakeLayoutSource::fetches() {
   return fetches_;
 }
 
-VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size, uint64_t size_bytes) {
+VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size,
+                         uint64_t size_bytes) {
   VolumeLayout layout;
   layout.name = "db";
   layout.volume = VolumeId(77);

@@ -20,19 +20,20 @@ struct FakeVolume {
 
   const uint32_t block_size;
   std::mutex mutex;
-  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint8_t>> blocks;                  // by group and block
-  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, data::v1::WriteReply> results;     // by group, client and request
-  std::map<uint32_t, uint64_t> sequences;                                                // by group
+  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint8_t>> blocks;  // by group and block
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, data::v1::WriteReply>
+      results;                                 // by group, client and request
+  std::map<uint32_t, uint64_t> sequences;      // by group
   std::vector<data::v1::WriteRequest> writes;  // every one that came in, duplicates too
   std::vector<data::v1::ReadRequest> reads;
-  uint64_t executed = 0;                       // writes that were not duplicates
+  uint64_t executed = 0;  // writes that were not duplicates
 };
 
 enum class Misbehave { kNo, kIgnore, kClose, kFlipBit, kAnswerTwice, kExecuteThenClose };
 
 struct Behaviour {
   Misbehave how = Misbehave::kNo;
-  Code code = Code::kOk;   // other than kOk: the answer, nothing is carried out
+  Code code = Code::kOk;  // other than kOk: the answer, nothing is carried out
   uint32_t delay_ms = 0;
 };
 
@@ -43,8 +44,8 @@ class FakeCoreServer {
   FakeCoreServer(std::shared_ptr<FakeVolume> volume, uint64_t server_id);
   ~FakeCoreServer();
 
-  void behave(Choose choose);     // for each request; from any thread
-  void drop_connections();        // returns when they are closed
+  void behave(Choose choose);  // for each request; from any thread
+  void drop_connections();     // returns when they are closed
   uint16_t port() const { return listener_->port(); }
   MemberLayout member(MemberKind kind, const std::string& site = "here") const;
 
@@ -52,13 +53,14 @@ class FakeCoreServer {
   void on_frame(Connection& connection, Frame frame);
   Frame answer(const Frame& request, const data::v1::Header& header, const Behaviour& behaviour);
   Frame answer_read(const data::v1::ReadRequest& read, const Behaviour& behaviour);
-  data::v1::WriteReply answer_write(const data::v1::WriteRequest& write, const Buffer& payload, const Behaviour& behaviour);
+  data::v1::WriteReply answer_write(const data::v1::WriteRequest& write, const Buffer& payload,
+                                    const Behaviour& behaviour);
 
   const std::shared_ptr<FakeVolume> volume_;
   const uint64_t server_id_;
   EventLoop loop_{"fake-core"};
   std::mutex mutex_;
-  Choose choose_;                                  // under mutex_
+  Choose choose_;                                       // under mutex_
   std::vector<std::weak_ptr<Connection>> connections_;  // the loop's
   std::unique_ptr<Listener> listener_;
 };
@@ -77,6 +79,7 @@ class FakeLayoutSource : public LayoutSource {
 };
 
 // A volume "db" of 8 groups; group i has the primary members[i % size].
-VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size, uint64_t size_bytes);
+VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size,
+                         uint64_t size_bytes);
 
 }  // namespace shima

@@ -31,7 +31,8 @@ Buffer random_bytes(size_t size, uint64_t seed) {
 class VolumeClientTest : public testing::Test {
  protected:
   void SetUp() override {
-    source_.set(make_layout({one_.member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize));
+    source_.set(
+        make_layout({one_.member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize));
   }
 
   void open(VolumeClientOptions options = {}) {
@@ -62,7 +63,8 @@ TEST_F(VolumeClientTest, ReadsBackWhatItWroteWhateverTheRange) {
   std::vector<uint8_t> expected(kSize);
   std::mt19937_64 random(1);
   for (int i = 0; i < 200; i++) {
-    uint64_t offset = random() % kSize, length = 1 + random() % std::min<uint64_t>(kSize - offset, 5 * kBlock);
+    uint64_t offset = random() % kSize,
+             length = 1 + random() % std::min<uint64_t>(kSize - offset, 5 * kBlock);
     if (i % 3 == 0) offset = offset / 4096 * 4096, length = std::max<uint64_t>(4096, length / 4096 * 4096);
     length = std::min(length, kSize - offset);
     if (i % 10 == 9) {
@@ -109,9 +111,9 @@ TEST_F(VolumeClientTest, HolesReadAsZeros) {
 
 TEST_F(VolumeClientTest, ARetryCarriesTheSameRequestId) {
   open();
-  for (Behaviour behaviour : {Behaviour{.how = Misbehave::kExecuteThenClose}, Behaviour{.how = Misbehave::kClose},
-                              Behaviour{.code = Code::kNotPrimary}, Behaviour{.code = Code::kStaleTerm},
-                              Behaviour{.code = Code::kUnavailable}}) {
+  for (Behaviour behaviour : {Behaviour{.how = Misbehave::kExecuteThenClose},
+                              Behaviour{.how = Misbehave::kClose}, Behaviour{.code = Code::kNotPrimary},
+                              Behaviour{.code = Code::kStaleTerm}, Behaviour{.code = Code::kUnavailable}}) {
     volume_->writes.clear();
     uint64_t executed = volume_->executed;
     misbehave(1, behaviour);
@@ -168,7 +170,8 @@ TEST_F(VolumeClientTest, FindsAServerThatCameBackAtAnotherPort) {
   open();
   ASSERT_TRUE(client_->write(0, random_bytes(kSize, 1)).is_ok());
   auto successor = std::make_unique<FakeCoreServer>(volume_, 1);
-  VolumeLayout moved = make_layout({successor->member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize);
+  VolumeLayout moved = make_layout(
+      {successor->member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize);
   source_.set(moved);
   one_.behave([](const Header&) { return Behaviour{.how = Misbehave::kClose}; });
   EXPECT_TRUE(client_->write(0, random_bytes(kSize, 2)).is_ok());
@@ -251,7 +254,8 @@ TEST_F(VolumeClientTest, BytesThatStayWrongAreAnErrorThatNamesTheServer) {
 
 TEST_F(VolumeClientTest, FinalErrorsGoToTheCallerAtOnce) {
   open();
-  for (Code code : {Code::kNoSpace, Code::kInvalidArgument, Code::kRequestTooOld, Code::kFailedPrecondition}) {
+  for (Code code :
+       {Code::kNoSpace, Code::kInvalidArgument, Code::kRequestTooOld, Code::kFailedPrecondition}) {
     volume_->writes.clear();
     behave([code](const Header&) { return Behaviour{.code = code}; });
     EXPECT_EQ(client_->write(0, random_bytes(4096, 1)).code(), code);
@@ -278,7 +282,8 @@ TEST_F(VolumeClientTest, ADeadlineNamesGroupServerAndLastError) {
   Status status = client_->write(0, random_bytes(4096, 1));
   EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
   uint32_t group = group_of_block(VolumeId(77), InodeId(1), BlockIndex(0), 8).value;
-  for (const std::string& part : {"group " + std::to_string(group), std::string("here/core-"), std::string("not-primary")}) {
+  for (const std::string& part :
+       {"group " + std::to_string(group), std::string("here/core-"), std::string("not-primary")}) {
     EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
   }
 }
@@ -288,7 +293,8 @@ TEST_F(VolumeClientTest, OperationsThatNeverGotOutEndAtTheirDeadlineToo) {
   behave([](const Header&) { return Behaviour{.how = Misbehave::kIgnore}; });
   std::atomic<int> exceeded{0};
   for (int i = 0; i < 20; i++) {
-    client_->write(0, random_bytes(4096, 1), [&](Status status) { exceeded += status.code() == Code::kDeadlineExceeded; });
+    client_->write(0, random_bytes(4096, 1),
+                   [&](Status status) { exceeded += status.code() == Code::kDeadlineExceeded; });
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
   EXPECT_EQ(exceeded, 20);
@@ -381,7 +387,8 @@ TEST_F(VolumeClientTest, ReadsTheCopyOfASite) {
   FakeCoreServer there(there_volume, 3);
   VolumeLayout layout = source_.fetch("db").value();
   layout.sites = {"here", "there"};
-  for (GroupLayout& group : layout.groups) group.members.push_back(there.member(MemberKind::kRemote, "there"));
+  for (GroupLayout& group : layout.groups)
+    group.members.push_back(there.member(MemberKind::kRemote, "there"));
   source_.set(layout);
   open();
   ASSERT_TRUE(client_->write(0, random_bytes(kBlock, 1)).is_ok());
@@ -403,7 +410,8 @@ TEST_F(VolumeClientTest, ClosingEndsWhatIsInFlight) {
   behave([](const Header&) { return Behaviour{.how = Misbehave::kIgnore}; });
   std::atomic<int> unavailable{0};
   for (int i = 0; i < 100; i++) {
-    client_->write(0, random_bytes(4096, 1), [&](Status status) { unavailable += status.code() == Code::kUnavailable; });
+    client_->write(0, random_bytes(4096, 1),
+                   [&](Status status) { unavailable += status.code() == Code::kUnavailable; });
   }
   client_.reset();
   EXPECT_EQ(unavailable, 100);

@@ -52,7 +52,8 @@ std::string read_from_kernel(const std::string& path, uint64_t offset, size_t si
 // The contract that both disks keep while the process lives.
 class EveryDisk : public testing::TestWithParam<const char*> {
  protected:
-  std::unique_ptr<Disk> disk_ = GetParam() == std::string_view("posix") ? make_posix_disk() : make_losing_disk(false);
+  std::unique_ptr<Disk> disk_ =
+      GetParam() == std::string_view("posix") ? make_posix_disk() : make_losing_disk(false);
   TempDirectory dir_;
 };
 
@@ -186,7 +187,8 @@ TEST(LosingDisk, KillMinusNineIsAPowerCut) {
     if (child == 0) {
       auto disk = make_losing_disk(ignore_sync);
       auto file = disk->open(path, Disk::Mode::kCreate);
-      bool done = file && write_text(**file, 0, "first") && (*file)->sync() && write_text(**file, 5, "second");
+      bool done =
+          file && write_text(**file, 0, "first") && (*file)->sync() && write_text(**file, 5, "second");
       char answer = done ? 'y' : 'n';
       if (::write(ready[1], &answer, 1) != 1) ::_exit(1);
       ::pause();

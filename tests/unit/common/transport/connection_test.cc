@@ -1,8 +1,7 @@
 #include "common/transport/connection.h"
 
-#include <gtest/gtest.h>
-
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,11 +36,12 @@ class ConnectionTest : public testing::Test {
         accepted_ = c;
       }
       Connection* raw = c.get();
-      c->start({.on_frame = [this, raw, echo](Frame f) {
-                  received_++;
-                  received_bytes_ += f.payload.size();
-                  if (echo) raw->send(std::move(f));
-                },
+      c->start({.on_frame =
+                    [this, raw, echo](Frame f) {
+                      received_++;
+                      received_bytes_ += f.payload.size();
+                      if (echo) raw->send(std::move(f));
+                    },
                 .on_closed = [this](Status s) { remember_server_close(s); }});
     });
     ASSERT_TRUE(listener.is_ok()) << listener.status().to_string();
@@ -54,7 +54,8 @@ class ConnectionTest : public testing::Test {
     server_loop_.stop();
   }
 
-  ConnectionPtr dial(ConnectionOptions options, std::function<void(Frame)> on_frame, const std::string& host = "127.0.0.1") {
+  ConnectionPtr dial(ConnectionOptions options, std::function<void(Frame)> on_frame,
+                     const std::string& host = "127.0.0.1") {
     std::promise<ConnectionPtr> done;
     client_loop_.post([&] {
       connect(client_loop_, host, listener_->port(), options, [&](Result<ConnectionPtr> made) {
@@ -62,7 +63,8 @@ class ConnectionTest : public testing::Test {
           ADD_FAILURE() << made.status().to_string();
           return done.set_value(nullptr);
         }
-        (*made)->start({.on_frame = on_frame, .on_closed = [this](Status s) { client_closed_.set_value(s); }});
+        (*made)->start(
+            {.on_frame = on_frame, .on_closed = [this](Status s) { client_closed_.set_value(s); }});
         done.set_value(*made);
       });
     });
@@ -94,7 +96,8 @@ Frame small_frame(uint64_t id, size_t payload = 0) {
   Frame frame;
   frame.id = id;
   frame.header = "header " + std::to_string(id);
-  if (payload) frame.payload = Buffer::make(payload, [&](uint8_t* p) { memset(p, static_cast<int>(id), payload); });
+  if (payload)
+    frame.payload = Buffer::make(payload, [&](uint8_t* p) { memset(p, static_cast<int>(id), payload); });
   return frame;
 }
 
@@ -134,7 +137,8 @@ TEST_F(ConnectionTest, WorksOverIPv6) {
   options.address = "::1";
   listen(options, true);
   std::promise<void> echoed;
-  auto connection = dial({}, [&](Frame) { echoed.set_value(); }, "::1");
+  auto connection = dial(
+      {}, [&](Frame) { echoed.set_value(); }, "::1");
   EXPECT_EQ(connection->peer().substr(0, 6), "[::1]:");
   client_loop_.post([&] { connection->send(small_frame(1)); });
   EXPECT_EQ(echoed.get_future().wait_for(milliseconds(5'000)), std::future_status::ready);
@@ -157,11 +161,13 @@ TEST_F(ConnectionTest, AReaderThatPausesHoldsTheSenderBackAndLosesNothing) {
   std::atomic<int> drained{0};
   std::promise<ConnectionPtr> made;
   client_loop_.post([&] {
-    connect(client_loop_, "127.0.0.1", listener_->port(), {.socket_buffer_bytes = 64 << 10}, [&](Result<ConnectionPtr> c) {
-      if (!c) return made.set_value(nullptr);
-      (*c)->start({.on_frame = [](Frame) {}, .on_closed = [](Status) {}, .on_drained = [&] { drained++; }});
-      made.set_value(*c);
-    });
+    connect(client_loop_, "127.0.0.1", listener_->port(), {.socket_buffer_bytes = 64 << 10},
+            [&](Result<ConnectionPtr> c) {
+              if (!c) return made.set_value(nullptr);
+              (*c)->start(
+                  {.on_frame = [](Frame) {}, .on_closed = [](Status) {}, .on_drained = [&] { drained++; }});
+              made.set_value(*c);
+            });
   });
   ConnectionPtr connection = made.get_future().get();
   ASSERT_TRUE(within(5'000, [&] { return accepted() != nullptr; }));
@@ -185,7 +191,8 @@ TEST_F(ConnectionTest, HeartbeatsKeepAQuietConnectionOpen) {
   ListenerOptions options;
   options.connection = {.heartbeat_ms = 20, .dead_after_ms = 100};
   listen(options, false);
-  auto connection = dial({.heartbeat_ms = 20, .dead_after_ms = 100}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
+  auto connection =
+      dial({.heartbeat_ms = 20, .dead_after_ms = 100}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
   std::this_thread::sleep_for(milliseconds(600));
   EXPECT_FALSE(server_closed_);
   EXPECT_EQ(received_, 0u);
@@ -247,10 +254,11 @@ TEST_F(ConnectionTest, ConnectingIsGivenUpAfterTheDeadline) {
   std::vector<ConnectionPtr> kept(4);
   client_loop_.post([&] {
     for (size_t i = 0; i < results.size(); i++) {
-      connect(client_loop_, "127.0.0.1", ntohs(address.sin_port), {.dead_after_ms = 200}, [&, i](Result<ConnectionPtr> c) {
-        if (c) kept[i] = *c;
-        results[i].set_value(c.status());
-      });
+      connect(client_loop_, "127.0.0.1", ntohs(address.sin_port), {.dead_after_ms = 200},
+              [&, i](Result<ConnectionPtr> c) {
+                if (c) kept[i] = *c;
+                results[i].set_value(c.status());
+              });
     }
   });
   int given_up = 0;

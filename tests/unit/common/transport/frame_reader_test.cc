@@ -122,8 +122,10 @@ TEST(FrameReader, RefusesAnotherVersionAndNamesIt) {
 }
 
 TEST(FrameReader, RefusesLengthsBeyondTheLimits) {
-  EXPECT_EQ(read_all(encode_frame_prefix(FramePrefix{.header_size = kMaxFrameHeader + 1})).code(), Code::kCorrupt);
-  EXPECT_EQ(read_all(encode_frame_prefix(FramePrefix{.payload_size = kMaxFramePayload + 1})).code(), Code::kCorrupt);
+  EXPECT_EQ(read_all(encode_frame_prefix(FramePrefix{.header_size = kMaxFrameHeader + 1})).code(),
+            Code::kCorrupt);
+  EXPECT_EQ(read_all(encode_frame_prefix(FramePrefix{.payload_size = kMaxFramePayload + 1})).code(),
+            Code::kCorrupt);
 }
 
 TEST(FrameReader, NoticesEveryFlippedBitOfPrefixAndHeader) {

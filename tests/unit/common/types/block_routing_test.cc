@@ -30,7 +30,8 @@ TEST(BlockRouting, BlocksLieWhereTheyAlwaysLay) {
   const uint64_t blocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 1'000'000, ~uint64_t{0}};
   for (const Vector& vector : vectors) {
     for (size_t i = 0; i < std::size(blocks); i++) {
-      GroupIndex group = group_of_block(VolumeId(vector.volume), InodeId(vector.inode), BlockIndex(blocks[i]), vector.groups);
+      GroupIndex group = group_of_block(VolumeId(vector.volume), InodeId(vector.inode), BlockIndex(blocks[i]),
+                                        vector.groups);
       EXPECT_EQ(group.value, vector.expected[i]) << "volume " << vector.volume << " block " << blocks[i];
     }
   }
@@ -38,7 +39,8 @@ TEST(BlockRouting, BlocksLieWhereTheyAlwaysLay) {
 
 TEST(BlockRouting, EveryGroupGetsItsShareOfNeighbouringBlocks) {
   std::vector<int> blocks(8);
-  for (uint64_t i = 0; i < 8'000; i++) blocks[group_of_block(VolumeId(1), InodeId(1), BlockIndex(i), 8).value]++;
+  for (uint64_t i = 0; i < 8'000; i++)
+    blocks[group_of_block(VolumeId(1), InodeId(1), BlockIndex(i), 8).value]++;
   for (int n : blocks) EXPECT_NEAR(n, 1'000, 120);
 }
 

@@ -20,10 +20,10 @@ using replication::Role;
 
 EtcdOptions hasty() {
   EtcdOptions o;
-  o.call_timeout_ms = 800;
-  o.attempt_timeout_ms = 400;
-  o.connect_timeout_ms = 300;
-  o.watch_silence_ms = 1000;
+  o.call_timeout_ms = 2500;
+  o.attempt_timeout_ms = 800;
+  o.connect_timeout_ms = 800;
+  o.watch_silence_ms = 1200;
   return o;
 }
 
@@ -34,7 +34,7 @@ RegistrationSpec server_spec(const std::string& name, const std::string& address
   spec.failure_domain = "host-of-" + name;
   spec.networks = {{address, 7000}, {address, 7000}, {address, 7001}, {address, 7002}};
   spec.disk_total_bytes = 1ull << 40;
-  spec.lease_ttl_ms = 2000;
+  spec.lease_ttl_ms = 4000;
   return spec;
 }
 
@@ -149,7 +149,7 @@ TEST_F(Cluster, ALostLeaseIsToldAndTheSameIncarnationComesBack) {
   });
   Incarnation incarnation = server->incarnation();
   server_.kill();
-  ASSERT_TRUE(eventually([&] { return lost == 1; }));
+  ASSERT_TRUE(eventually([&] { return lost == 1; }, 20000));
   EXPECT_FALSE(server->is_alive());
   server_.start();
   ASSERT_TRUE(eventually([&] { return back == 1; }, 15000));
@@ -167,7 +167,7 @@ TEST_F(Cluster, AnOlderProcessIsToldThatItIsSuperseded) {
   EXPECT_TRUE(eventually([&] { return superseded == 1; }));
   EXPECT_FALSE(older->is_alive());
   older.reset();
-  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  std::this_thread::sleep_for(std::chrono::milliseconds(5000));
   EXPECT_EQ(decode_alive(*etcd_->get(alive_key("site-a/core-0")))->incarnation, newer->incarnation());
 }
 
@@ -185,7 +185,7 @@ TEST_F(Cluster, TheViewServesTheLastStateWhileEtcdIsAway) {
     return changed.count(name) == 1;
   };
   server_.kill();
-  EXPECT_TRUE(eventually([&] { return view->stale_ms() > 1500; }));
+  EXPECT_TRUE(eventually([&] { return view->stale_ms() > 2000; }));
   EXPECT_EQ(view->snapshot()->volumes.count("db"), 1u);
   server_.start();
   EXPECT_TRUE(eventually([&] { return view->stale_ms() < 900; }));
@@ -286,9 +286,12 @@ TEST_F(Cluster, MembershipIsChangedByThePrimarysTermOnly) {
   enter_three_sites();
   VolumeInfo v = create("db").value();
   ServerId remote = v.groups[3].members[2].server;
-  VolumeInfo now = store_.update_membership("db", GroupIndex(3), Term(1), remote, false, false).value();
+  VolumeInfo now =
+      store_.update_membership("db", GroupIndex(3), Term(1), v.config_version, remote, false, false).value();
   EXPECT_FALSE(now.groups[3].find(remote)->whole);
-  EXPECT_EQ(store_.update_membership("db", GroupIndex(3), Term(7), remote, true, true).status().code(),
+  EXPECT_EQ(store_.update_membership("db", GroupIndex(3), Term(7), now.config_version, remote, true, true)
+                .status()
+                .code(),
             Code::kStaleTerm);
 }
 
@@ -322,7 +325,7 @@ TEST_F(Cluster, AClaimWithAnUnknownOutcomeEndsMadeExactlyOnce) {
   for (uint64_t round = 2; round <= 4; ++round) {
     std::thread frozen([&] {
       server_.freeze();
-      std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+      std::this_thread::sleep_for(std::chrono::milliseconds(4000));
       server_.thaw();
     });
     VolumeStore patient(*etcd_, 20000);

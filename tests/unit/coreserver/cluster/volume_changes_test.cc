@@ -41,28 +41,48 @@ TEST(VolumeChanges, AnOlderIncarnationIsFenced) {
 
 TEST(VolumeChanges, MembershipChangesOneRemoteOfOneGroup) {
   VolumeInfo before = sample_volume();
-  VolumeInfo after = with_membership(before, GroupIndex(1), Term(1), ServerId(3), false, true).value();
+  VolumeInfo after =
+      with_membership(before, GroupIndex(1), Term(1), before.config_version, ServerId(3), false, true)
+          .value();
   EXPECT_FALSE(after.groups[1].find(ServerId(3))->whole);
   EXPECT_TRUE(after.groups[0].find(ServerId(3))->whole);
   EXPECT_EQ(after.config_version, before.config_version.next());
   EXPECT_EQ(after.groups[1].term, Term(1));
-  EXPECT_EQ(with_membership(after, GroupIndex(1), Term(1), ServerId(3), false, true).value(), after);
+  VolumeInfo again =
+      with_membership(after, GroupIndex(1), Term(1), after.config_version, ServerId(3), false, true).value();
+  EXPECT_EQ(again.config_version, after.config_version.next()) << "older proposals must die";
+}
+
+TEST(VolumeChanges, MembershipOnAnotherVersionOfTheRecordIsStale) {
+  VolumeInfo volume = sample_volume();
+  EXPECT_EQ(
+      with_membership(volume, GroupIndex(0), Term(1), volume.config_version.next(), ServerId(3), false, true)
+          .status()
+          .code(),
+      Code::kStaleTerm);
 }
 
 TEST(VolumeChanges, MembershipOfAnotherTermIsStale) {
-  EXPECT_EQ(
-      with_membership(sample_volume(), GroupIndex(0), Term(2), ServerId(3), false, true).status().code(),
-      Code::kStaleTerm);
+  EXPECT_EQ(with_membership(sample_volume(), GroupIndex(0), Term(2), sample_volume().config_version,
+                            ServerId(3), false, true)
+                .status()
+                .code(),
+            Code::kStaleTerm);
 }
 
 TEST(VolumeChanges, OnlyRemotesLeaveTheWholeSet) {
   for (ServerId server : {ServerId(1), ServerId(2), ServerId(77)}) {
-    EXPECT_EQ(with_membership(sample_volume(), GroupIndex(0), Term(1), server, false, true).status().code(),
+    EXPECT_EQ(with_membership(sample_volume(), GroupIndex(0), Term(1), sample_volume().config_version, server,
+                              false, true)
+                  .status()
+                  .code(),
               Code::kInvalidArgument);
   }
-  EXPECT_EQ(
-      with_membership(sample_volume(), GroupIndex(9), Term(1), ServerId(3), false, true).status().code(),
-      Code::kInvalidArgument);
+  EXPECT_EQ(with_membership(sample_volume(), GroupIndex(9), Term(1), sample_volume().config_version,
+                            ServerId(3), false, true)
+                .status()
+                .code(),
+            Code::kInvalidArgument);
 }
 
 TEST(VolumeChanges, AVolumeGrowsAndDoesNotShrink) {

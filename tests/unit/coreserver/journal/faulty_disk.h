@@ -9,7 +9,7 @@ namespace shima {
 
 class FaultyDisk : public Disk {
  public:
-  std::atomic<bool> no_new_space{false};  // allocate() says kNoSpace
+  std::atomic<bool> no_new_space{false};   // allocate() says kNoSpace
   std::atomic<int> writes_until_full{-1};  // that many writes succeed, then kNoSpace; -1: all succeed
   std::atomic<bool> fail_sync{false};
 
@@ -21,7 +21,9 @@ class FaultyDisk : public Disk {
   Status make_directories(const std::string& path) override { return disk_->make_directories(path); }
   Status remove(const std::string& path) override { return disk_->remove(path); }
   Status rename(const std::string& from, const std::string& to) override { return disk_->rename(from, to); }
-  Result<std::vector<std::string>> list(const std::string& directory) override { return disk_->list(directory); }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    return disk_->list(directory);
+  }
   Status sync_directory(const std::string& directory) override { return disk_->sync_directory(directory); }
   Result<DiskSpace> space(const std::string& path) override { return disk_->space(path); }
 
@@ -38,12 +40,15 @@ class FaultyDisk : public Disk {
       if (disk_.writes_until_full > 0) --disk_.writes_until_full;
       return file_->write_at(offset, pieces);
     }
-    Status read_at(uint64_t offset, std::span<uint8_t> out) const override { return file_->read_at(offset, out); }
+    Status read_at(uint64_t offset, std::span<uint8_t> out) const override {
+      return file_->read_at(offset, out);
+    }
     Status sync() override {
       return disk_.fail_sync ? Status(Code::kIo, "the test's disk fails") : file_->sync();
     }
     Status allocate(uint64_t offset, uint64_t length) override {
-      return disk_.no_new_space ? Status(Code::kNoSpace, "the test's disk is full") : file_->allocate(offset, length);
+      return disk_.no_new_space ? Status(Code::kNoSpace, "the test's disk is full")
+                                : file_->allocate(offset, length);
     }
     Status punch(uint64_t offset, uint64_t length) override { return file_->punch(offset, length); }
     Result<uint64_t> size() const override { return file_->size(); }

@@ -1,4 +1,5 @@
-// What all tests of the journal need: a directory, records with recognizable contents, waiting for the answer.
+// What all tests of the journal need: a directory, records with recognizable contents, waiting for the
+// answer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +22,8 @@ inline constexpr uint64_t kTestDiskId = 0x5111a;
 inline GroupId group_of(uint64_t volume, uint32_t index = 0) { return {VolumeId(volume), GroupIndex(index)}; }
 
 // A write of `bytes` whose contents follow from its position; bytes = 0: a noop.
-inline RecordPtr make_record(GroupId group, uint64_t sequence, uint64_t term = 1, uint32_t bytes = kChunkSize) {
+inline RecordPtr make_record(GroupId group, uint64_t sequence, uint64_t term = 1,
+                             uint32_t bytes = kChunkSize) {
   auto record = std::make_shared<Record>();
   RecordHeader& h = record->header;
   h.group = group;
@@ -95,8 +97,10 @@ class JournalTest : public testing::Test {
     return *answer;
   }
   // Appends [first, last] without waiting for each.
-  void append_all(GroupId group, uint64_t first, uint64_t last, uint64_t term = 1, uint32_t bytes = kChunkSize) {
-    for (uint64_t s = first; s < last; ++s) journal_->append(make_record(group, s, term, bytes), [](Status) {});
+  void append_all(GroupId group, uint64_t first, uint64_t last, uint64_t term = 1,
+                  uint32_t bytes = kChunkSize) {
+    for (uint64_t s = first; s < last; ++s)
+      journal_->append(make_record(group, s, term, bytes), [](Status) {});
     Status status = append(group, last, term, bytes);
     ASSERT_TRUE(status.is_ok()) << status.to_string();
   }
@@ -134,14 +138,18 @@ class JournalTest : public testing::Test {
   static void store(const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
-  // What the kernel has now; files come and go under the copy, as they do under a power cut.
-  void copy_files(const std::string& to) {
-    std::filesystem::create_directories(to);
-    std::vector<std::string> names;
-    for (auto& e : std::filesystem::directory_iterator(directory_)) names.push_back(e.path().filename().string());
-    std::sort(names.begin(), names.end());
-    std::error_code gone;
-    for (auto& name : names) std::filesystem::copy_file(directory_ + "/" + name, to + "/" + name, gone);
+  // What the kernel has now. Starts over if files come or go meanwhile, as a power cut happens at one
+  // instant.
+  void copy_files(const std::string& to) const {
+    auto names = [&] { return *make_posix_disk()->list(directory_); };
+    for (bool whole = false; !whole;) {
+      std::filesystem::remove_all(to);
+      std::filesystem::create_directories(to);
+      auto before = names();
+      std::error_code gone;
+      for (auto& name : before) std::filesystem::copy_file(directory_ + "/" + name, to + "/" + name, gone);
+      whole = !gone && names() == before;
+    }
   }
   void flip_bit(const std::string& path, uint64_t at) {
     std::string bytes = load(path);

@@ -77,21 +77,13 @@ class JournalModel : public JournalTest, public testing::WithParamInterface<int>
     }
   }
 
-  void dbg(GroupId id) {
-    for (auto& p : segment_paths()) for (auto& e : entries(p)) {
-      bool rec = e.entry.type == EntryType::kRecord;
-      if (e.entry.type == EntryType::kSeal) continue;
-      if ((rec ? e.record.group : e.control.group) != id) continue;
-      printf("%s @%lu n=%lu life=%lu %s%s seq=%lu before=%lu\n", p.substr(p.size()-8).c_str(), e.offset, e.entry.number, e.entry.life, std::string(entry_type_name(e.entry.type)).c_str(), e.entry.moved ? "(moved)" : "", rec ? e.record.position.sequence.value : e.control.sequence.value, e.control.before);
-    }
-  }
   void check_recovered() {
     for (auto& [id, g] : model_) {
-      if (recovered_[id].records.size() != g.terms.size()) { printf("model %lu..%lu released %lu\n", g.terms.begin()->first, g.terms.rbegin()->first, g.released); dbg(id); }
       ASSERT_FALSE(recovered_[id].damaged) << recovered_[id].damage;
       ASSERT_EQ(recovered_[id].records.size(), g.terms.size()) << to_string(id);
       ASSERT_EQ(recovered_[id].released.value, g.released) << to_string(id);
-      for (auto& h : recovered_[id].records) ASSERT_EQ(g.terms[h.position.sequence.value], h.position.term.value);
+      for (auto& h : recovered_[id].records)
+        ASSERT_EQ(g.terms[h.position.sequence.value], h.position.term.value);
     }
   }
 
@@ -111,11 +103,11 @@ TEST_P(JournalModel, AgreesWithTheModelOverManyReopenings) {
     check_reads(random);
     if (HasFatalFailure()) return;
   }
-  uint64_t files = segment_paths().size();
-  EXPECT_LT(files, 60u);
+  EXPECT_LT(segment_paths().size(), 60u);
 }
 
-// The power fails after any operation: all that was answered is there, in order, and nothing that was not asked for.
+// The power fails after any operation: all that was answered is there, in order, and nothing that was not
+// asked for.
 TEST_P(JournalModel, APowerCutLosesNothingThatWasAnswered) {
   std::mt19937_64 random(static_cast<uint64_t>(GetParam()) + 1000);
   for (int round = 0; round < 8; ++round) {
@@ -151,7 +143,8 @@ TEST_P(JournalModel, APowerCutLosesNothingThatWasAnswered) {
       }
       // The model goes on from what survived.
       std::erase_if(g.terms, [&](auto& e) { return !found.contains(e.first); });
-      if (!recovered_[id].records.empty() || recovered_[id].released) journal_->release(id, Sequence(g.released));
+      if (!recovered_[id].records.empty() || recovered_[id].released)
+        journal_->release(id, Sequence(g.released));
     }
   }
 }

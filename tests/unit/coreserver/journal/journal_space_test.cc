@@ -22,8 +22,8 @@ class JournalSpace : public JournalTest {
     return false;
   }
   size_t files() const {
-    return static_cast<size_t>(
-        std::distance(std::filesystem::directory_iterator(directory_), std::filesystem::directory_iterator()));
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(directory_),
+                                             std::filesystem::directory_iterator()));
   }
 };
 
@@ -41,6 +41,17 @@ TEST_F(JournalSpace, ReleasingKeepsTheDiskBounded) {
   EXPECT_GT(journal_->stats().recycled_segments, 50u);
   open();
   EXPECT_EQ(recovered_sequences(kA), range(2992, 3000));
+}
+
+TEST_F(JournalSpace, AReleaseReachesTheDiskInAQuietMoment) {
+  open();
+  append_all(kA, 1, 5);
+  journal_->release(kA, Sequence(3));
+  EXPECT_TRUE(eventually([&] {
+    auto all = entries(path_of(1));
+    return !all.empty() && all.back().entry.type == EntryType::kRelease &&
+           all.back().control.sequence == Sequence(3);
+  }));
 }
 
 TEST_F(JournalSpace, LiveRecordsOfALaggingGroupAreMoved) {
@@ -68,9 +79,9 @@ TEST_F(JournalSpace, LiveRecordsOfALaggingGroupAreMoved) {
 
 TEST_F(JournalSpace, VoidedRecordsStayVoidWhenTheSegmentOfTheirTruncationIsRecycled) {
   open();
-  append_all(kB, 1, 1);       // pins the first segment
-  append_all(kC, 1, 5);       // 3 to 5 will be void
-  append_all(kA, 1, 60);      // fills segments
+  append_all(kB, 1, 1);   // pins the first segment
+  append_all(kC, 1, 5);   // 3 to 5 will be void
+  append_all(kA, 1, 60);  // fills segments
   ASSERT_TRUE(truncate(kC, 2));
   journal_->drop_group(group_of(9));
   append_all(kA, 61, 120);
@@ -174,7 +185,6 @@ TEST_F(JournalSpace, AWriteThatFailsLeavesNothingBehind) {
 }
 
 TEST_F(JournalSpace, AFailedSyncEndsTheProcess) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
       {
         FaultyDisk faulty;
@@ -188,7 +198,8 @@ TEST_F(JournalSpace, AFailedSyncEndsTheProcess) {
 
 TEST_F(JournalSpace, ARealFileSystemThatIsFullIsSurvived) {
   std::filesystem::create_directories(root_ + "/small");
-  if (::mount("tmpfs", (root_ + "/small").c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "may not mount";
+  if (::mount("tmpfs", (root_ + "/small").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "may not mount";
   directory_ = root_ + "/small/journal";
   open();
   uint64_t s = 1;

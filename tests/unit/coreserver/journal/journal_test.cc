@@ -166,7 +166,6 @@ TEST_F(Journaling, TheLargestRecordsFit) {
 }
 
 TEST_F(Journaling, APayloadThatIsNotWhatItsChecksumsSayEndsTheProcess) {
-  GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(
       {
         auto journal = Journal::open(*disk_, directory_, kTestDiskId, options_);

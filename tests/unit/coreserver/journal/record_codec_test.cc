@@ -4,8 +4,8 @@
 
 #include <random>
 
-#include "tests/unit/coreserver/journal/journal_fixture.h"
 #include "coreserver/journal/little_endian.h"
+#include "tests/unit/coreserver/journal/journal_fixture.h"
 
 namespace shima {
 namespace {

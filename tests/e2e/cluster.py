@@ -1,0 +1,401 @@
+"""What the end-to-end tests share: a cluster in a temporary directory that always goes down again, shimactl with its
+JSON, waiting with progress, and writers that remember what was acknowledged.
+
+A test is a list of scenarios, functions of a Cluster, run in order by run_scenarios(); each says what it checked.
+SHIMA_TEST_KEEP=1 leaves the cluster's files where they are.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEVCLUSTER = str(ROOT / "hack/devcluster")
+BIN = ROOT / "build" / os.environ.get("SHIMA_PRESET", "release") / "bin"
+PROGRAMS = ("shima-coreserver", "shimactl", "shima-wanem", "shima-dump", "shima-blockwriter")
+SKIPPED = 77
+LONG = os.environ.get("SHIMA_TEST_LONG") == "1"
+BEGIN = time.monotonic()
+MIB = 1 << 20
+
+# What shimactl's exit code says.
+DONE, REFUSED, USAGE, UNREACHABLE, NOT_FOUND, EXISTS, PRECONDITION, NO_SPACE, UNKNOWN, CORRUPT, FILE = range(11)
+
+
+def say(text):
+    print(f"[{time.monotonic() - BEGIN:6.1f} s] {text}", flush=True)
+
+
+def expect(condition, text):
+    """Says what was checked, or ends the test."""
+    if not condition:
+        raise AssertionError(text)
+    say(f"  ok: {text}")
+
+
+def skip(reason):
+    print(reason)
+    sys.exit(SKIPPED)
+
+
+def wait_until(what, condition, timeout_s=60, interval_s=0.25):
+    """Calls condition() until it returns something true, which is returned; what it returned last is in the error."""
+    begin = last_word = time.monotonic()
+    while True:
+        value = condition()
+        if value:
+            return value
+        now = time.monotonic()
+        if now - begin > timeout_s:
+            raise AssertionError(f"waited {timeout_s} s for: {what}; the last look gave {value!r}")
+        if now - last_word > 5:
+            say(f"  still waiting for: {what}")
+            last_word = now
+        time.sleep(interval_s)
+
+
+def sha256_of(path, size=None):
+    """Of the file, and zeros up to the size."""
+    digest, count = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while piece := file.read(MIB):
+            digest.update(piece)
+            count += len(piece)
+    while size is not None and count < size:
+        piece = bytes(min(MIB, size - count))
+        digest.update(piece)
+        count += len(piece)
+    return digest.hexdigest()
+
+
+def make_image(path, size_mib, seed):
+    """Bytes that do not compress, the same for a seed."""
+    source = random.Random(seed)
+    with open(path, "wb") as file:
+        for _ in range(size_mib):
+            file.write(source.randbytes(MIB))
+    return str(path)
+
+
+class Answer:
+    """Of a program: exit code, what it printed, and that as JSON."""
+
+    def __init__(self, arguments, result):
+        self.arguments, self.code, self.out, self.err = arguments, result.returncode, result.stdout, result.stderr
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def __repr__(self):
+        return f"{' '.join(map(str, self.arguments))}: exit code {self.code}\n{self.out[-1500:]}{self.err[-1500:]}"
+
+
+class Writer:
+    """A shima-blockwriter at work; its lines are read as they come."""
+
+    def __init__(self, process):
+        self.process, self.seconds, self.total = process, [], None
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            entry = json.loads(line)
+            if entry.get("total"):
+                self.total = entry
+            else:
+                self.seconds.append({**entry, "now": time.monotonic()})
+
+    def rate(self, begin, end):
+        """ACKs a second, of the whole seconds that ended within [begin, end] of time.monotonic()."""
+        counted = [entry["acks"] for entry in self.seconds if begin + 1 <= entry["now"] <= end]
+        return sum(counted) / len(counted) if counted else 0.0
+
+    def wait(self, timeout_s=180):
+        code = self.process.wait(timeout_s)
+        self.reader.join(10)
+        if code != 0 or self.total is None:
+            raise AssertionError(f"shima-blockwriter ended with code {code}: {self.process.stderr.read()}")
+        return self.total
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Cluster:
+    """A devcluster of its own; `with Cluster(...) as cluster`."""
+
+    def __init__(self, *up, home="site-a"):
+        self.home = home
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="shima-e2e-"))
+        self.dir = str(self.folder / "cluster")
+        self.up_options = up
+        self.writers, self.ended = [], False
+
+    def __enter__(self):
+        try:
+            say(f"cluster up in {self.dir} {' '.join(self.up_options)}")
+            self.devcluster("up", *self.up_options)
+            self.status = json.loads(self.devcluster("status", "-o", "json").out)
+            self.wait_joined()
+        except BaseException:
+            self.print_logs()
+            self.down()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None and not isinstance(error, SystemExit):
+            self.print_logs()
+        self.down()
+
+    def down(self):
+        if self.ended:
+            return
+        self.ended = True
+        for writer in self.writers:
+            writer.end()
+        keep = os.environ.get("SHIMA_TEST_KEEP") == "1"
+        subprocess.run([DEVCLUSTER, "down", *([] if keep else ["--purge"]), "--dir", self.dir], timeout=120,
+                       stdout=subprocess.DEVNULL)
+        say(f"cluster down{', files are kept in ' + str(self.folder) if keep else ''}")
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def print_logs(self, lines=8):
+        for log in sorted(pathlib.Path(self.dir).glob("*/core-*/log")):
+            text = log.read_text(errors="replace").splitlines()
+            print(f"--- the end of {log}", *text[-lines:], sep="\n", flush=True)
+
+    def devcluster(self, command, *arguments, check=True):
+        line = [DEVCLUSTER, command, "--dir", self.dir, *arguments]
+        answer = Answer(line, subprocess.run(line, capture_output=True, text=True, timeout=180))
+        if check and answer.code != 0:
+            raise AssertionError(repr(answer))
+        return answer
+
+    # ---- servers -------------------------------------------------------------------------------------------------
+
+    def servers(self, role="core", site=None):
+        return [s for s in self.status["servers"] if s["role"] == role and site in (None, s["site"])]
+
+    def names(self, site=None):
+        return [server["name"] for server in self.servers(site=site)]
+
+    def server(self, name):
+        return next(server for server in self.status["servers"] if server["name"] == name)
+
+    def pid(self, name):
+        return int((pathlib.Path(self.dir) / name / "pid").read_text())
+
+    def log(self, name):
+        return (pathlib.Path(self.dir) / name / "log").read_text(errors="replace")
+
+    def kill(self, *names):
+        """SIGKILL, to all of them within a moment."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                os.kill(self.pid(name), signal.SIGKILL)
+        self.devcluster("kill", *names)
+
+    def start(self, *names, flags=()):
+        self.devcluster("start", *names, *(f"--server-flags={flag}" for flag in flags))
+
+    def cut(self, site):
+        self.devcluster("cut", site)
+
+    def heal(self, site="all"):
+        self.devcluster("heal", site)
+
+    def resident_bytes(self, name, field="VmRSS"):
+        for line in pathlib.Path(f"/proc/{self.pid(name)}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) << 10
+        raise AssertionError(f"{name} does not run")
+
+    def wait_joined(self, timeout_s=40):
+        count = len(self.servers())
+        if count == 0:
+            return
+
+        def all_alive():
+            answer = self.try_ctl("server", "list")
+            return answer.code == DONE and sum(s["alive"] for s in answer.json["servers"]) == count
+        wait_until(f"{count} servers alive", all_alive, timeout_s)
+
+    # ---- programs in a site --------------------------------------------------------------------------------------
+
+    def command(self, site, *command):
+        """The command line and the environment of a program in a site."""
+        namespace = next(s["namespace"] for s in self.status["sites"] if s["name"] == site)
+        prefix = ["nsenter", f"--net=/run/netns/{namespace}"] if namespace else []
+        ordered = sorted(self.servers(), key=lambda server: server["site"] != site)
+        endpoints = ",".join(server["endpoint"] for server in ordered)
+        return [*prefix, *map(str, command)], {**os.environ, "SHIMA_ENDPOINTS": endpoints}
+
+    def run(self, site, *command, timeout_s=120):
+        line, environment = self.command(site, *command)
+        return Answer(command, subprocess.run(line, env=environment, capture_output=True, text=True, timeout=timeout_s))
+
+    def popen(self, site, *command, **kwargs):
+        line, environment = self.command(site, *command)
+        return subprocess.Popen(line, env=environment, text=True, **kwargs)
+
+    def try_ctl(self, *arguments, site=None, timeout_s=120):
+        return self.run(site or self.home, BIN / "shimactl", "-o", "json", *arguments, timeout_s=timeout_s)
+
+    def ctl(self, *arguments, site=None, timeout_s=120):
+        answer = self.try_ctl(*arguments, site=site, timeout_s=timeout_s)
+        if answer.code != DONE:
+            raise AssertionError(repr(answer))
+        return answer.json
+
+    def stats(self, name):
+        answer = self.ctl("stats", name)
+        return {value["name"]: value["value"] for part in (answer, *answer["disks"]) for value in part["values"]}
+
+    # ---- volumes -------------------------------------------------------------------------------------------------
+
+    def create(self, name, *options):
+        return self.ctl("volume", "create", name, "--home", self.home, *options)
+
+    def replication(self, name, site=None):
+        return self.ctl("replication", "show", name, site=site)
+
+    def rows(self, name, role, site=None):
+        rows = self.replication(name)["sites"]
+        return [row for row in rows if row["role"] == role and site in (None, row["site"])]
+
+    def caught_up(self, name):
+        """Empty when every member is connected and whole, without lag, and all is applied and trimmed."""
+        answer = self.try_ctl("replication", "show", name)
+        if answer.code != DONE:
+            return [answer.err]
+        report, missing = answer.json, []
+        for row in report["sites"]:
+            groups = row["groups"]
+            good = row["groups_known"] == row["connected"] == row["whole"] == row["in_sync"] == groups
+            if not good or row["lag_bytes"] or row["unreachable_servers"]:
+                missing.append({key: row[key] for key in ("site", "role", "groups_known", "connected", "whole", "in_sync",
+                                                          "lag_bytes", "unreachable_servers")})
+        return missing
+
+    def wait_caught_up(self, name, timeout_s=60):
+        last = []
+
+        def look():
+            last[:] = self.caught_up(name)
+            return not last
+        try:
+            wait_until(f"volume {name}: all members whole and without lag", look, timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; missing: {last}") from None
+
+    def wait_applied(self, name, timeout_s=60):
+        """Every member's journal has given back what it need not keep."""
+        self.wait_caught_up(name, timeout_s)
+        wait_until(f"volume {name}: journals are empty",
+                   lambda: not sum(row["journal_bytes"] for row in self.replication(name)["sites"]), timeout_s)
+
+    def import_image(self, name, path):
+        return self.ctl("volume", "import", name, path, timeout_s=300)
+
+    def checksum(self, name, site=None, from_site=None):
+        options = ["--site", site] if site else []
+        return self.ctl("volume", "checksum", name, *options, site=from_site)["sha256"]
+
+    def expect_checksums(self, name, wanted, sites):
+        """Through the primaries, and of each site's own blocks."""
+        found = {"the primaries": self.checksum(name)} | {site: self.checksum(name, site) for site in sites}
+        wrong = {who: sum_ for who, sum_ in found.items() if sum_ != wanted}
+        expect(not wrong, f"volume {name}: sha256 is as wanted through {', '.join(found)}"
+                          + (f"; but wanted {wanted}, found {wrong}" if wrong else ""))
+
+    # ---- writers that remember ---------------------------------------------------------------------------------
+
+    def writer(self, name, log, *options, site=None):
+        process = self.popen(site or self.home, BIN / "shima-blockwriter", "write", name, log, *options,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.writers.append(Writer(process))
+        return self.writers[-1]
+
+    def write(self, name, log, *options):
+        return self.writer(name, log, *options).wait()
+
+    def verify(self, name, log, site=None, deadline_ms=30000):
+        options = ["--site", site] if site else []
+        return self.run(self.home, BIN / "shima-blockwriter", "verify", name, log, "--deadline-ms", deadline_ms, *options)
+
+    def expect_all_acked(self, name, log, sites=()):
+        for site in (None, *sites):
+            answer = self.verify(name, log, site)
+            if answer.code != 0:
+                raise AssertionError(f"ACKed bytes are missing {'at ' + site if site else 'at the primaries'}: {answer!r}")
+            found = answer.json
+            expect(found["bad"] == 0, f"volume {name}: all {found['verified']} places hold what was ACKed, "
+                                      f"{'by the blocks of ' + site if site else 'read through the primaries'}")
+
+    # ---- what lies on the disks ----------------------------------------------------------------------------------
+
+    def dump(self, what, server, *options):
+        """shima-dump WHAT of each disk of a server."""
+        dumps = []
+        for disk in self.server(server)["disks"]:
+            result = subprocess.run([BIN / "shima-dump", what, disk, "-o", "json", *options], capture_output=True,
+                                    text=True, timeout=120)
+            if result.returncode != 0:
+                raise AssertionError(f"shima-dump {what} {disk}: exit code {result.returncode}\n{result.stderr}")
+            dumps.append(json.loads(result.stdout))
+        return dumps
+
+    def disk_usage(self, name, part):
+        """Bytes that a folder of the server's disks really occupies."""
+        total = 0
+        for disk in self.server(name)["disks"]:
+            for path in pathlib.Path(disk, part).rglob("*"):
+                with contextlib.suppress(FileNotFoundError):
+                    total += path.stat().st_blocks * 512
+        return total
+
+
+def check_machine(programs=PROGRAMS):
+    if os.geteuid() != 0 or not os.path.exists("/dev/net/tun"):
+        skip("network namespaces with a TUN device need root and /dev/net/tun")
+    missing = [name for name in programs if not os.access(BIN / name, os.X_OK)]
+    if missing:
+        print(f"not built: {', '.join(missing)}; build with: hack/build release {' '.join(missing)}")
+        sys.exit(1)
+
+
+def run_scenarios(title, cluster, scenarios, programs=PROGRAMS):
+    """Runs them in order on one cluster, made by cluster(); the first that fails ends the test. The exit code."""
+    check_machine(programs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    only = sys.argv[1:]
+    try:
+        with cluster() as running:
+            for scenario in scenarios:
+                if only and scenario.__name__ not in only:
+                    continue
+                say(f"{title}: {scenario.__name__.replace('_', ' ')}")
+                scenario(running)
+    except Exception:
+        traceback.print_exc()
+        say(f"{title}: FAILED")
+        return 1
+    say(f"{title}: passed")
+    return 0

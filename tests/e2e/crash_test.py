@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Every ACKed byte is there after kill -9, on a disk that loses what was not synced (test.disk_layer: losing).
+
+And the test itself is tested: when one member's fdatasync does nothing (losing-ignore-sync), the loss must be noticed.
+"""
+
+import random
+import sys
+import time
+
+from cluster import Cluster, LONG, expect, run_scenarios, say, wait_until
+
+SPAN_MIB = 64
+ROUNDS = 20 if LONG else 6
+
+
+def victims_of(cluster, round_number):
+    """Fixed for a round: one of the home, both, a remote, or both with a remote."""
+    home, remotes = cluster.names(cluster.home), [n for n in cluster.names() if not n.startswith(cluster.home)]
+    source = random.Random(round_number)
+    kinds = ([source.choice(home)], home, [source.choice(remotes)], [*home, source.choice(remotes)])
+    return kinds[round_number % len(kinds)], source.uniform(0.5, 1.5), source.uniform(0.0, 1.0)
+
+
+def kills_while_writing_lose_nothing(cluster):
+    cluster.create("crashed", "--size", f"{SPAN_MIB}MiB")
+    log = cluster.folder / "crashed.acks"
+    writer = cluster.writer("crashed", log, "--seconds", 600, "--depth", 16, "--deadline-ms", 60000)
+    wait_until("the first ACKs", lambda: sum(s["acks"] for s in writer.seconds))
+    for number in range(ROUNDS):
+        victims, before_s, away_s = victims_of(cluster, number)
+        time.sleep(before_s)
+        cluster.kill(*victims)
+        time.sleep(away_s)
+        cluster.start(*victims)
+        count = len(writer.seconds)
+        wait_until(f"ACKs after {', '.join(victims)} came back", lambda: any(s["acks"] for s in writer.seconds[count + 1:]))
+        say(f"  round {number}: {', '.join(victims)} killed and started; {sum(s['acks'] for s in writer.seconds)} ACKs so far")
+    cluster.kill(*cluster.names(cluster.home))  # the last word is a crash, not an orderly end
+    writer.end()
+    cluster.start(*cluster.names(cluster.home))
+    cluster.expect_all_acked("crashed", log)
+    cluster.wait_caught_up("crashed")
+    cluster.expect_all_acked("crashed", log, [site["name"] for site in cluster.status["sites"]])
+
+
+def members(cluster, name):
+    """Of the volume's only group: primary, secondary."""
+    return [next(m["server"] for m in cluster.replication(name)["members"] if m["role"] == role)
+            for role in ("primary", "secondary")]
+
+
+def sequence(cluster, name, role, position, site=None):
+    member = next(m for m in cluster.replication(name, site)["members"] if m["role"] == role)
+    return member[position]["sequence"] if member["reached"] else None
+
+
+def crash_with_remotes_away(cluster, name):
+    """Writes with only the two local copies, and crashes both; what was committed before, and the ACK log.
+
+    The remotes are away, so nothing is trimmed: each of both must have everything.
+    """
+    cluster.create(name, "--size", "16MiB", "--groups", "1")
+    cluster.wait_caught_up(name)
+    log = cluster.folder / f"{name}.acks"
+    remotes = [server for server in cluster.names() if not server.startswith(cluster.home)]
+    cluster.kill(*remotes)
+    total = cluster.write(name, log, "--seconds", 2, "--depth", 8)
+    primary, secondary = members(cluster, name)
+    committed = sequence(cluster, name, "primary", "committed")
+    say(f"  {total['acks']} ACKs without any remote, {committed} records committed; primary {primary}")
+    cluster.kill(primary, secondary)
+    return log, committed, primary, secondary
+
+
+def second_copy_has(cluster, name, secondary):
+    """The sequence up to which the secondary has records after its restart, before its primary is back."""
+    cluster.start(secondary)
+    wait_until("the secondary to answer", lambda: sequence(cluster, name, "secondary", "durable") is not None)
+    return sequence(cluster, name, "secondary", "durable")
+
+
+def both_copies_are_durable_by_themselves(cluster):
+    log, committed, primary, secondary = crash_with_remotes_away(cluster, "two")
+    durable = second_copy_has(cluster, "two", secondary)
+    expect(durable >= committed, f"the secondary alone has all {committed} committed records after the crash: {durable}")
+    cluster.start(primary)
+    cluster.expect_all_acked("two", log)
+    cluster.start("*/core-*")
+    cluster.wait_caught_up("two")
+
+
+def a_primary_without_fdatasync_is_noticed(cluster):
+    cluster.create("probe", "--groups", "1", "--size", "1MiB")
+    liar = members(cluster, "probe")[0]
+    expect_loss(cluster, "lying-primary", liar, 0)
+
+
+def a_secondary_without_fdatasync_is_noticed(cluster):
+    liar = members(cluster, "probe")[1]
+    expect_loss(cluster, "lying-secondary", liar, 1)
+
+
+def restart_with_layer(cluster, server, layer):
+    cluster.kill(server)
+    cluster.start(server, flags=[f"{server}=--test.disk_layer={layer}"])
+
+
+def expect_loss(cluster, name, liar, position):
+    """One more server of the home whose fdatasync does nothing, in its place in a volume of its own."""
+    restart_with_layer(cluster, liar, "losing-ignore-sync")
+    cluster.wait_joined()
+    log, committed, *pair = crash_with_remotes_away(cluster, name)
+    if pair[position] != liar:
+        raise AssertionError(f"wanted {liar} as {('primary', 'secondary')[position]} of volume {name}, found {pair}")
+    durable = second_copy_has(cluster, name, pair[1])
+    if position == 1:
+        expect(durable < committed, f"the loss is noticed: the secondary has {durable} of {committed} committed records")
+    else:
+        expect(durable >= committed, f"the honest secondary still has all {committed} records: {durable}")
+        cluster.start(pair[0])
+        answer = cluster.verify(name, log, deadline_ms=8000)
+        expect(answer.code != 0, f"the loss is noticed: verification ends with code {answer.code}: {answer.err.strip()[-300:]}")
+    cluster.kill(liar)
+    cluster.start("*/core-*")
+
+
+def make_cluster():
+    return Cluster("--server-flags=--test.disk_layer=losing", "--rtt-ms", "10")
+
+
+if __name__ == "__main__":
+    sys.exit(run_scenarios("crash", make_cluster, [
+        kills_while_writing_lose_nothing, both_copies_are_durable_by_themselves,
+        a_primary_without_fdatasync_is_noticed, a_secondary_without_fdatasync_is_noticed]))

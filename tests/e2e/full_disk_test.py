@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""A full disk refuses writes, spoils nothing, and takes writes again when it has space."""
+
+import subprocess
+import sys
+
+from cluster import Cluster, MIB, NO_SPACE, expect, make_image, run_scenarios, say, sha256_of, skip, wait_until
+
+DISK_MIB, BIGGER_MIB = 160, 420
+IMAGE_MIB = 24
+SMALL = "site-a/core-1"
+FLAGS = "--limits.min_free_bytes=16MiB --journal.segment_bytes=16MiB --journal.max_bytes=64MiB"
+
+
+class ClusterWithSmallDisk(Cluster):
+    """The disk folder of one home server is a tmpfs, mounted before the cluster starts."""
+
+    def __enter__(self):
+        self.mount = f"{self.dir}/{SMALL}/disk-0"
+        subprocess.run(["mkdir", "-p", self.mount], check=True)
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "shima-e2e", self.mount],
+                              capture_output=True, text=True)
+        if made.returncode != 0:
+            skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
+        return super().__enter__()
+
+    def down(self):
+        if not self.ended:
+            self.devcluster("down", check=False)  # nobody may use the tmpfs any more
+            subprocess.run(["umount", self.mount], check=False)
+        super().down()
+
+    def resize(self, mib):
+        subprocess.run(["mount", "-o", f"remount,size={mib}m", self.mount], check=True)
+
+
+def full(cluster):
+    return cluster.stats(SMALL)["full"] == 1
+
+
+def writes_are_refused_and_reads_go_on(cluster):
+    image = make_image(cluster.folder / "kept.img", IMAGE_MIB, 21)
+    cluster.create("kept")
+    cluster.import_image("kept", image)
+    for number in range(12):
+        name = f"filler-{number}"
+        cluster.create(name)
+        answer = cluster.try_ctl("volume", "import", name, image)
+        if answer.code != 0:
+            break
+    expect(answer.code == NO_SPACE, f"import {number + 1} is refused with exit code {NO_SPACE}: {answer.err.strip()[:300]}")
+    cluster.expect_checksums("kept", sha256_of(image), ["site-a", "site-b", "site-c"])
+    wait_until("stats to say that the disk is full", lambda: full(cluster))
+    expect("is full, writes are refused" in cluster.log(SMALL), "the log says why")
+    log = cluster.folder / "kept.acks"
+    writer = cluster.run(cluster.home, *writer_command(log))
+    expect(writer.returncode != 0 if hasattr(writer, "returncode") else writer.code != 0,
+           f"single writes are refused as well: {writer.err.strip()[-200:]}")
+    expect(all(cluster.pid(name) for name in cluster.names()), "all servers still run")
+
+
+def writer_command(log):
+    from cluster import BIN
+    return [BIN / "shima-blockwriter", "write", "kept", log, "--max-writes", 64, "--deadline-ms", 5000]
+
+
+def more_space_takes_writes_again(cluster):
+    cluster.resize(BIGGER_MIB)
+    wait_until("the disk to have space", lambda: not full(cluster), 30)
+    image = make_image(cluster.folder / "again.img", IMAGE_MIB, 22)
+    found = cluster.import_image("kept", image)
+    say(f"  imported {IMAGE_MIB} MiB after the disk grew to {BIGGER_MIB} MiB, {found['mb_per_second']:.0f} MB/s")
+    cluster.wait_caught_up("kept")
+    cluster.expect_checksums("kept", sha256_of(image), ["site-a", "site-b", "site-c"])
+
+
+def deleting_a_volume_gives_space_back(cluster):
+    before = cluster.disk_usage(SMALL, "blocks") // MIB
+    fillers = [v["name"] for v in cluster.ctl("volume", "list")["volumes"] if v["name"].startswith("filler")]
+    for name in fillers:
+        cluster.ctl("volume", "delete", name)
+    wait_until("the fillers to be gone", lambda: not any(
+        v["name"].startswith("filler") for v in cluster.ctl("volume", "list")["volumes"]))
+    after = wait_until("blocks to be given back", lambda: cluster.disk_usage(SMALL, "blocks") // MIB < before
+                       and cluster.disk_usage(SMALL, "blocks") // MIB + 1)
+    expect(after < before, f"deleting {len(fillers)} volumes gave back blocks: {before} MiB before, {after} MiB after")
+    cluster.kill(*cluster.names("site-a"))
+    cluster.start(*cluster.names("site-a"))
+    cluster.wait_caught_up("kept")
+    cluster.expect_checksums("kept", sha256_of(cluster.folder / "again.img"), ["site-a", "site-b", "site-c"])
+
+
+if __name__ == "__main__":
+    sys.exit(run_scenarios("full disk", lambda: ClusterWithSmallDisk(f"--server-flags={SMALL}={FLAGS}"), [
+        writes_are_refused_and_reads_go_on, more_space_takes_writes_again, deleting_a_volume_gives_space_back]))

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""R7: past the lag budget a remote leaves the whole set and is resynced later; without any, the secondary folds."""
+
+import sys
+
+from cluster import Cluster, MIB, expect, make_image, run_scenarios, sha256_of, wait_until
+
+BUDGET = 2 * MIB
+IMAGE_MIB = 64  # far more than the budget times 8 groups
+
+
+def row(cluster, role, site):
+    return cluster.rows("lagging", role, site)[0]
+
+
+def whole(cluster, site):
+    found = row(cluster, "remote", site)
+    return found["whole"] == found["groups"]
+
+
+def not_whole_at_all(cluster, site):
+    return row(cluster, "remote", site)["whole"] == 0
+
+
+def block_bytes(cluster, role, site):
+    return row(cluster, role, site)["block_bytes"]
+
+
+def one_remote_is_past_the_budget(cluster):
+    cluster.create("lagging")
+    first = make_image(cluster.folder / "first.img", IMAGE_MIB, 11)
+    cluster.import_image("lagging", first)
+    cluster.wait_applied("lagging")
+    expect(block_bytes(cluster, "secondary", "site-a") == 0, "the secondary has trimmed all that it had")
+    cluster.cut("site-c")
+    second = make_image(cluster.folder / "second.img", IMAGE_MIB, 12)
+    cluster.import_image("lagging", second)
+    wait_until("site-c to leave the whole set", lambda: not_whole_at_all(cluster, "site-c"))
+    expect(whole(cluster, "site-b"), f"{IMAGE_MIB} MiB written: site-c is not whole in any group, site-b is in all")
+    wait_until("the secondary to trim by site-b alone", lambda: row(cluster, "secondary", "site-a")["journal_bytes"] == 0)
+    expect(block_bytes(cluster, "secondary", "site-a") == 0, "the secondary goes on trimming by site-b, and has no blocks")
+    cluster.expect_checksums("lagging", sha256_of(second), ["site-a", "site-b"])
+
+
+def the_secondary_folds_without_any_whole_remote(cluster):
+    cluster.cut("site-b")
+    third = make_image(cluster.folder / "third.img", IMAGE_MIB, 13)
+    cluster.import_image("lagging", third)
+    wait_until("site-b to leave the whole set", lambda: not_whole_at_all(cluster, "site-b"))
+    written = IMAGE_MIB * MIB
+    wait_until("the secondary to fold", lambda: block_bytes(cluster, "secondary", "site-a") >= written)
+    folded = block_bytes(cluster, "secondary", "site-a")
+    expect(folded == written, f"no remote is whole: the secondary holds all {IMAGE_MIB} MiB that were written as blocks")
+    cluster.expect_checksums("lagging", sha256_of(third), [])
+
+
+def healed_all_are_resynced(cluster):
+    cluster.heal()
+    cluster.wait_caught_up("lagging", 90)
+    expect(whole(cluster, "site-b") and whole(cluster, "site-c"), "after the heal both remotes are whole again")
+    wait_until("the secondary to drop its blocks", lambda: block_bytes(cluster, "secondary", "site-a") == 0)
+    expect(True, "the secondary has dropped its blocks")
+    wanted = sha256_of(cluster.folder / "third.img")
+    cluster.expect_checksums("lagging", wanted, ["site-a", "site-b", "site-c"])
+    resyncs = sum(cluster.log(name).count("sending all blocks to server") for name in cluster.names("site-a"))
+    expect(resyncs >= 8, f"at least one remote's groups were resynced block by block: {resyncs} resyncs")
+
+
+def a_folded_secondary_survives_a_crash(cluster):
+    """Both remotes away again, and both home servers crash while the secondary holds blocks."""
+    remotes = [name for name in cluster.names() if not name.startswith("site-a")]
+    cluster.kill(*remotes)
+    fourth = make_image(cluster.folder / "fourth.img", IMAGE_MIB, 14)
+    cluster.import_image("lagging", fourth)
+    cluster.kill(*cluster.names("site-a"))
+    cluster.start("*/core-*")
+    cluster.wait_caught_up("lagging", 90)
+    cluster.expect_checksums("lagging", sha256_of(fourth), ["site-a", "site-b", "site-c"])
+
+
+def make_cluster():
+    return Cluster(f"--server-flags=--limits.lag_budget_bytes={BUDGET}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_scenarios("lag", make_cluster, [
+        one_remote_is_past_the_budget, the_secondary_folds_without_any_whole_remote, healed_all_are_resynced,
+        a_folded_secondary_survives_a_crash]))
