@@ -10,12 +10,14 @@ namespace {
 void add_blocks_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<shima::DumpBlocksOptions>();
   CLI::App* command = app.add_subcommand("blocks", "Blocks of each group in a disk's block store");
-  command->add_option("path", options->directory, "directory of a core server's disk: holds blocks/ and index/")
+  command
+      ->add_option("path", options->directory, "directory of a core server's disk: holds blocks/ and index/")
       ->required()
       ->check(CLI::ExistingDirectory);
   command->add_option("--group", options->group, "only this group, as VOLUME/INDEX");
   command->add_flag("--verify", options->verify, "read every block and check it");
-  command->add_option("-o,--output", options->output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  command->add_option("-o,--output", options->output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
   command->callback([options, &exit_code] { exit_code = shima::dump_blocks(*options); });
 }
 

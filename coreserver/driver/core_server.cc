@@ -33,6 +33,7 @@ void CoreServer::stop() {
   if (stopping_.exchange(true)) return;
   // From the outside in: no more calls, then the loops, then what reports to them, then the cluster's view.
   if (control_server_) control_server_->stop();
+  metrics_.reset();
   listeners_.clear();
   if (control_) control_->stop();
   if (shards_) {
@@ -72,7 +73,8 @@ Status CoreServer::recover(ServerDisk& disk) {
     auto found = logs.find(id);
     std::vector<RecordHeader> records;
     std::string damage;
-    if (found == logs.end()) damage = disk.journal().damage();  // its records may have been in what cannot be read
+    if (found == logs.end())
+      damage = disk.journal().damage();  // its records may have been in what cannot be read
     if (found != logs.end()) {
       records = std::move(found->second.records);
       if (found->second.damaged) damage = found->second.damage;
@@ -132,6 +134,11 @@ Status CoreServer::listen() {
   if (!control.is_ok()) return control.status().with_context("control port");
   control_server_ = std::move(*control);
   networks_.control = {networks_.client.address, control_server_->port()};
+  if (options_.metrics_port) {
+    auto metrics = MetricsEndpoint::start(*this, options_.client.address, options_.metrics_port);
+    if (!metrics.is_ok()) return metrics.status();
+    metrics_ = std::move(*metrics);
+  }
   return Status::ok();
 }
 

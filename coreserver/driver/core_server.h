@@ -23,6 +23,7 @@
 #include "coreserver/cluster/registration.h"
 #include "coreserver/cluster/volume_store.h"
 #include "coreserver/driver/data_session.h"
+#include "coreserver/driver/metrics_endpoint.h"
 #include "coreserver/driver/server_disk.h"
 #include "coreserver/driver/shard.h"
 #include "coreserver/options/server_options.h"
@@ -104,6 +105,7 @@ class CoreServer : public ServerFacade {
   std::vector<std::unique_ptr<Listener>> listeners_;
   ServerNetworks networks_;
   std::unique_ptr<ControlServer> control_server_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
 
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> self_{0};

@@ -15,6 +15,8 @@ constexpr uint64_t kCheckpointEveryMs = 1000;
 
 void GroupDriver::carry_out(Commit& effect) {
   applicable_ = effect.upto;
+  // What a secondary has trimmed is safe elsewhere and gone from its journal: folding begins behind it.
+  if (core_.role() == Role::kSecondary) applied_ = std::max(applied_, core_.trimmed());
   pump_apply(false);
 }
 

@@ -95,7 +95,7 @@ std::vector<OptionSpec> make_specs() {
   const uint64_t mib = 1ull << 20, gib = 1ull << 30;
   std::vector<OptionSpec> rest = {
       port("control_port", "TCP port of gRPC on the client network's address; 0: any free one."),
-      port("metrics_port", "TCP port of /metrics and /healthz on the client network's address; 0: off."),
+      port("metrics_port", "TCP port of /metrics (Prometheus) on the client network's address; 0: off."),
       disks,
       bounded(Type::kInteger, "shards", "", "1", 1, 256, "Event loops; at most one a CPU core makes sense."),
       bounded(Type::kDurationMs, "lease_ttl_ms", "ms", "6000", 2000, 600000,

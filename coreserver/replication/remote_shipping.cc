@@ -71,7 +71,11 @@ void ReplicaGroup::resend_stuck(Effects& out) {
   for (auto& [server, peer] : peers_) {
     if (!peer.connected) continue;
     if (!peer.synced) {
-      if (now_ms_ - peer.hello_sent_ms > options_.resend_after_ms) greet(server, peer, out);
+      if (now_ms_ - peer.hello_sent_ms > options_.resend_after_ms) {
+        greet(server, peer, out);
+      } else if (peer.round && now_ms_ - peer.hello_said_ms >= options_.hello_again_ms) {
+        say_hello(server, peer, out);
+      }
       continue;
     }
     uint64_t patience_ms =

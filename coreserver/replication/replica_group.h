@@ -43,6 +43,7 @@ struct GroupOptions {
   uint64_t send_window_bytes = 64ull << 20;      // sent to a member and not yet in its hands
   uint64_t batch_bytes = 1ull << 20;             // one SendRecords holds about this much
   uint64_t lag_budget_bytes = 10ull << 30;       // a remote further behind leaves the whole set (R7)
+  uint64_t hello_again_ms = 200;                 // while a member does not answer
   uint64_t resend_after_ms = 5000;          // without progress of a member; more than the longest round trip
   uint64_t leave_in_sync_after_ms = 10000;  // ack `all`: a remote that holds ACKs for longer leaves (R12)
   uint64_t propose_again_after_ms = 5000;
@@ -115,9 +116,10 @@ class ReplicaGroup {
     bool heard = false;   // answered a Hello of this process once: `durable` is its word, not our ignorance
     bool synced = false;  // answered the Hello of this term and connection
     uint64_t round = 0;   // of the last Hello
-    uint64_t hello_sent_ms = 0;
-    Sequence next;  // next to send
-    Sequence last;  // in its hands
+    uint64_t hello_sent_ms = 0;  // when this round's was first said
+    uint64_t hello_said_ms = 0;  // and last
+    Sequence next;               // next to send
+    Sequence last;               // in its hands
     Sequence durable;
     uint64_t progress_ms = 0;  // when `last` or `durable` last grew
     bool no_space = false;
@@ -177,6 +179,7 @@ class ReplicaGroup {
   void take_members(Effects& out);
   void begin_term(Effects& out);
   void greet(ServerId server, Peer& peer, Effects& out);
+  void say_hello(ServerId server, Peer& peer, Effects& out);
   void on_welcome(ServerId from, const Welcome& message, Effects& out);
   void on_peer_up(ServerId peer, Effects& out);
   void on_peer_down(ServerId peer);

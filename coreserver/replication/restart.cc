@@ -90,10 +90,18 @@ void ReplicaGroup::greet(ServerId server, Peer& peer, Effects& out) {
   const Member* self = config_.find(self_);
   if (!damage_.empty() || !self || self->incarnation != incarnation_) return;
   peer.synced = peer.resyncing = peer.round_used = false;
+  peer.round++;
   peer.hello_sent_ms = now_ms_;
+  say_hello(server, peer, out);
+}
+
+// May be said again in the same round: a member that has answered ignores it, one that did not know the group
+// yet (its record comes from etcd by another way) answers now.
+void ReplicaGroup::say_hello(ServerId server, Peer& peer, Effects& out) {
+  peer.hello_said_ms = now_ms_;
   Hello hello;
   hello.term = term_;
-  hello.round = ++peer.round;
+  hello.round = peer.round;
   hello.last = log_.last_position();
   hello.committed = committed_;
   hello.terms = log_.history().starts();

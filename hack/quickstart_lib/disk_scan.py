@@ -76,11 +76,11 @@ def check(servers, home, remotes, input_bytes):
     """One copy a site in the end, and secondaries under 5 % of the input; an error says what is not so."""
     wanted = total(servers, "block_bytes", "primary", home)
     if wanted < input_bytes:
-        raise QuickstartError(f"the home's blocks hold {wanted} bytes; the import wrote {input_bytes}")
+        raise QuickstartError(f"the home's blocks hold {wanted} bytes; the import wrote about {input_bytes:.0f}")
     for site in remotes:
         held = total(servers, "block_bytes", "remote", site)
         if held != wanted:
             raise QuickstartError(f"the blocks of {site} hold {held} bytes, those of {home} {wanted}: not one copy a site")
     left = second_copy_bytes(servers)
     if left * 20 >= input_bytes:
-        raise QuickstartError(f"secondaries still use {left} bytes, which is not under 5 % of the input's {input_bytes}")
+        raise QuickstartError(f"secondaries still use {left} bytes, which is not under 5 % of the input's {input_bytes:.0f}")

@@ -24,24 +24,27 @@ def tree_bytes(folder):
     return total
 
 
-def kernel_package():
-    """The package that linux-image-ARCH stands for, as in linux-image-6.1.0-18-amd64."""
-    architecture = subprocess.run(["dpkg", "--print-architecture"], text=True, capture_output=True, check=False).stdout.strip()
-    asked = subprocess.run(["apt-cache", "depends", f"linux-image-{architecture}"], text=True, capture_output=True, check=False)
-    found = re.search(r"Depends: (linux-image-[0-9]\S+)", asked.stdout)
-    return found.group(1) if found else None
+def attempt(command, folder, log):
+    """The output of a command that may well fail: without a network, or where there is no apt. None if it does."""
+    try:
+        done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=180)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.write(f"$ {' '.join(command)}\n{error}")
+        return None
+    log.write(f"$ {' '.join(command)}\n{done.stdout}")
+    return done.stdout if done.returncode == 0 else None
 
 
 def unpack_kernel(work, log):
     """Downloads Debian's kernel package and unpacks it into work/files; its name, or None if that was not possible."""
-    package = kernel_package()
+    architecture = attempt(["dpkg", "--print-architecture"], work, log) or "amd64"
+    depends = attempt(["apt-cache", "depends", f"linux-image-{architecture.strip()}"], work, log) or ""
+    package = re.search(r"Depends: (linux-image-[0-9]\S+)", depends)
     if package is None:
         return None
-    got = subprocess.run(["apt-get", "download", "-o", "APT::Sandbox::User=root", package], cwd=work, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=300)
-    log.write(f"$ apt-get download {package}\n{got.stdout}")
+    attempt(["apt-get", "download", "-o", "APT::Sandbox::User=root", package.group(1)], work, log)
     files = glob.glob(os.path.join(work, "*.deb"))
-    if got.returncode != 0 or not files:
+    if not files:
         return None
     cluster.run(log, ["dpkg-deb", "-x", files[0], os.path.join(work, "files")], "unpacking the kernel package")
     return os.path.basename(files[0])
@@ -93,7 +96,7 @@ def make(directory, log):
         with open(note, encoding="utf-8") as file:
             known = json.load(file)
         if known.get("version") == 1 and known["bytes"] == os.path.getsize(path) and known["sha256"] == checksum(path):
-            return known
+            return {**known, "path": path}
     work = os.path.join(directory, "image-files")
     shutil.rmtree(work, ignore_errors=True)
     files = os.path.join(work, "files")
@@ -103,6 +106,9 @@ def make(directory, log):
     screen.passing("making an ext4 file system of it ...")
     missing = WANTED_BYTES - tree_bytes(files)
     sources = copy_installed(files, missing) if missing > 0 else []
+    if package is None:
+        screen.clear_passing()
+        screen.say("Debian's kernel package cannot be downloaded here; installed files are taken")
     source = " and ".join(([package] if package else []) + ([f"installed files of {', '.join(sources)}"] if sources else []))
     size_bytes = (tree_bytes(files) + SLACK_BYTES) >> 20 << 20
     with open(path, "wb") as file:

@@ -288,7 +288,8 @@ class Cluster:
         report, missing = answer.json, []
         for row in report["sites"]:
             groups = row["groups"]
-            good = row["groups_known"] == row["connected"] == row["whole"] == row["in_sync"] == groups
+            in_sync = row["in_sync"] if report["ack"] == "all" else groups  # means nothing with `ack: local`
+            good = row["groups_known"] == row["connected"] == row["whole"] == in_sync == groups
             if not good or row["lag_bytes"] or row["unreachable_servers"]:
                 missing.append({key: row[key] for key in ("site", "role", "groups_known", "connected", "whole", "in_sync",
                                                           "lag_bytes", "unreachable_servers")})
@@ -355,10 +356,11 @@ class Cluster:
         """shima-dump WHAT of each disk of a server."""
         dumps = []
         for disk in self.server(server)["disks"]:
-            result = subprocess.run([BIN / "shima-dump", what, disk, "-o", "json", *options], capture_output=True,
+            path = f"{disk}/journal" if what == "journal" else disk
+            result = subprocess.run([BIN / "shima-dump", what, path, "-o", "json", *options], capture_output=True,
                                     text=True, timeout=120)
             if result.returncode != 0:
-                raise AssertionError(f"shima-dump {what} {disk}: exit code {result.returncode}\n{result.stderr}")
+                raise AssertionError(f"shima-dump {what} {path}: exit code {result.returncode}\n{result.stderr}")
             dumps.append(json.loads(result.stdout))
         return dumps
 

@@ -8,7 +8,7 @@ import random
 import sys
 import time
 
-from cluster import Cluster, LONG, expect, run_scenarios, say, wait_until
+from cluster import Cluster, DONE, LONG, expect, run_scenarios, say, wait_until
 
 SPAN_MIB = 64
 ROUNDS = 20 if LONG else 6
@@ -50,9 +50,11 @@ def members(cluster, name):
             for role in ("primary", "secondary")]
 
 
-def sequence(cluster, name, role, position, site=None):
-    member = next(m for m in cluster.replication(name, site)["members"] if m["role"] == role)
-    return member[position]["sequence"] if member["reached"] else None
+def sequence(cluster, name, role, position):
+    """None while the member, or the cluster, does not answer."""
+    answer = cluster.try_ctl("replication", "show", name)
+    member = next((m for m in answer.json["members"] if m["role"] == role), None) if answer.code == DONE else None
+    return member[position]["sequence"] if member and member["reached"] else None
 
 
 def crash_with_remotes_away(cluster, name):
@@ -78,6 +80,15 @@ def second_copy_has(cluster, name, secondary):
     cluster.start(secondary)
     wait_until("the secondary to answer", lambda: sequence(cluster, name, "secondary", "durable") is not None)
     return sequence(cluster, name, "secondary", "durable")
+
+
+def refuses_to_start(cluster, server):
+    """True if it finds by itself that its journal has lost what it was told to be durable."""
+    if cluster.devcluster("start", server, check=False).code == 0:
+        return False
+    last = cluster.log(server).splitlines()[-1]
+    expect("cannot start: corrupt" in last, f"the loss is noticed: {server} refuses to start: {last}")
+    return True
 
 
 def both_copies_are_durable_by_themselves(cluster):
@@ -107,22 +118,24 @@ def restart_with_layer(cluster, server, layer):
 
 
 def expect_loss(cluster, name, liar, position):
-    """One more server of the home whose fdatasync does nothing, in its place in a volume of its own."""
+    """A server of the home whose journal's fdatasync does nothing, in its place in a volume of its own.
+
+    Some segments of its journal were made before it began to lie, so that most often records are all that is missing.
+    """
     restart_with_layer(cluster, liar, "losing-ignore-sync")
     cluster.wait_joined()
     log, committed, *pair = crash_with_remotes_away(cluster, name)
     if pair[position] != liar:
         raise AssertionError(f"wanted {liar} as {('primary', 'secondary')[position]} of volume {name}, found {pair}")
-    durable = second_copy_has(cluster, name, pair[1])
-    if position == 1:
-        expect(durable < committed, f"the loss is noticed: the secondary has {durable} of {committed} committed records")
-    else:
-        expect(durable >= committed, f"the honest secondary still has all {committed} records: {durable}")
-        cluster.start(pair[0])
-        answer = cluster.verify(name, log, deadline_ms=8000)
-        expect(answer.code != 0, f"the loss is noticed: verification ends with code {answer.code}: {answer.err.strip()[-300:]}")
-    cluster.kill(liar)
-    cluster.start("*/core-*")
+    if not refuses_to_start(cluster, liar):
+        if position == 1:
+            durable = second_copy_has(cluster, name, liar)
+            expect(durable < committed, f"the loss is noticed: the secondary has {durable} of {committed} committed records")
+        else:
+            cluster.start(pair[1])
+            answer = cluster.verify(name, log, deadline_ms=8000)
+            expect(answer.code != 0, f"the loss is noticed: verification ends with code {answer.code}: "
+                                     f"{answer.err.strip()[-300:]}")
 
 
 def make_cluster():

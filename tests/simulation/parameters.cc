@@ -14,6 +14,7 @@ replication::GroupOptions draw_limits(Random& r, const replication::ProtocolBugs
   o.batch_bytes = r.between(1, 6) * kRecord;
   o.lag_budget_bytes = r.chance(500) ? r.between(3, 15) * kRecord : r.between(20, 200) * kRecord;
   o.resend_after_ms = r.between(100, 900);
+  o.hello_again_ms = o.resend_after_ms / 4;
   o.leave_in_sync_after_ms = r.between(200, 1500);
   o.propose_again_after_ms = r.between(100, 700);
   o.bugs = bugs;
