@@ -19,8 +19,7 @@ constexpr uint64_t kPunchBytes =
     64u << 20;  // of one punch: the volume client keeps each block's piece in memory
 
 Status file_error(const std::string& what, const std::string& path) {
-  const Code code = errno == ENOENT ? Code::kNotFound : Code::kIo;
-  return {code, what + " " + path + " failed: " + std::strerror(errno)};
+  return {Code::kIo, what + " " + path + " failed: " + std::strerror(errno)};
 }
 
 // Sends one image's pieces; its life is one import.

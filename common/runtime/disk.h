@@ -1,5 +1,6 @@
 // The file calls that everything of a core server goes through: journal, block files, superblock; RocksDB
-// through an adapter (blocks/rocksdb_env). One real implementation (POSIX) and one that loses what was not synced.
+// through an adapter (blocks/rocksdb_env). One real implementation (POSIX) and one that loses what was not
+// synced.
 //
 // What survives a crash: exactly what FileHandle::sync() returned ok for, and the metadata (names, sizes) of
 // files for which Disk::sync_directory() returned ok. Everything else may be there, in part or not at all.
@@ -26,9 +27,9 @@ class FileHandle {
   virtual Status write_at(uint64_t offset, std::span<const std::span<const uint8_t>> pieces) = 0;
   // Reads exactly out.size() bytes; bytes past the end of the file are an error kIo ("short read").
   virtual Status read_at(uint64_t offset, std::span<uint8_t> out) const = 0;
-  virtual Status sync() = 0;                                  // fdatasync
+  virtual Status sync() = 0;                                      // fdatasync
   virtual Status allocate(uint64_t offset, uint64_t length) = 0;  // space is reserved and reads as zero
-  virtual Status punch(uint64_t offset, uint64_t length) = 0;     // gives space back; reads as zero; size stays
+  virtual Status punch(uint64_t offset, uint64_t length) = 0;  // gives space back; reads as zero; size stays
   virtual Result<uint64_t> size() const = 0;
   virtual Status truncate(uint64_t size) = 0;
 };
@@ -54,9 +55,9 @@ class Disk {
 // The kernel's file system.
 std::unique_ptr<Disk> make_posix_disk();
 
-// For crash tests: keeps every write in memory until its file is synced, and only then gives it to the kernel.
-// kill -9 of the process is then a power cut: what was not synced is gone. With `ignore_sync` a sync() does
-// nothing and says ok: the broken disk that the crash test must notice.
+// For crash tests: keeps every write in memory until its file is synced, and only then gives it to the
+// kernel. kill -9 of the process is then a power cut: what was not synced is gone. With `ignore_sync` a
+// sync() does nothing and says ok: the broken disk that the crash test must notice.
 std::unique_ptr<Disk> make_losing_disk(bool ignore_sync);
 
 }  // namespace shima

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "common/observe/log.h"
 #include "coreserver/cluster/cluster_state_builder.h"
 #include "coreserver/cluster/records.h"
 
@@ -23,6 +24,16 @@ std::vector<std::string> keys_that_differ(const Map& before, const Map& after) {
   return keys;
 }
 
+// Once for each record and for each thing that is wrong with it.
+void tell_unreadable(const std::map<std::string, std::string>& before,
+                     const std::map<std::string, std::string>& after) {
+  for (const auto& [key, why] : after) {
+    auto known = before.find(key);
+    if (known != before.end() && known->second == why) continue;
+    log(LogLevel::kError, "cluster", "etcd's record " + key + " is left alone: " + why);
+  }
+}
+
 class WatchedClusterView : public ClusterView {
  public:
   explicit WatchedClusterView(OnChange on_change) : on_change_(std::move(on_change)) {}
@@ -34,6 +45,7 @@ class WatchedClusterView : public ClusterView {
     for (auto& item : range->items) all.changes.push_back({false, std::move(item)});
     builder_.apply(all);
     state_ = std::make_shared<const ClusterState>(builder_.state());
+    tell_unreadable({}, state_->unreadable);
     watch_ = etcd.watch(std::string(kClusterPrefix), range->revision.next(),
                         [this](const EtcdWatchBatch& batch) { take(batch); });
     return Status::ok();
@@ -66,6 +78,7 @@ class WatchedClusterView : public ClusterView {
       before = std::exchange(state_, next);
     }
     changed_.notify_all();
+    tell_unreadable(before->unreadable, next->unreadable);
     ClusterChange change{next, keys_that_differ(before->volumes, next->volumes), before->sites != next->sites,
                          before->servers != next->servers};
     if (on_change_ && (change.sites_changed || change.servers_changed || !change.volumes.empty()))

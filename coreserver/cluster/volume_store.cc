@@ -40,8 +40,7 @@ Result<std::vector<VolumeInfo>> VolumeStore::list() {
   std::vector<VolumeInfo> volumes;
   for (const EtcdKeyValue& item : range->items) {
     Result<VolumeInfo> volume = decode_volume(item);
-    if (!volume) return volume.status();
-    volumes.push_back(std::move(*volume));
+    if (volume) volumes.push_back(std::move(*volume));  // of the others, the view tells
   }
   return volumes;
 }
@@ -56,6 +55,11 @@ Result<VolumeInfo> VolumeStore::create_volume(const VolumeSpec& spec) {
   if (builder.state().volumes.count(spec.name)) {
     return {Code::kAlreadyExists,
             "volume " + spec.name + " exists already; choose another name or delete it first"};
+  }
+  if (auto bad = builder.state().unreadable.find(volume_key(spec.name));
+      bad != builder.state().unreadable.end()) {
+    return {Code::kAlreadyExists,
+            "volume " + spec.name + " has a record that cannot be read: " + bad->second};
   }
   Result<VolumeInfo> planned = plan_volume(builder.state(), spec);
   if (!planned) return planned;

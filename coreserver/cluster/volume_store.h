@@ -40,6 +40,7 @@ class VolumeStore {
       : etcd_(etcd), timeout_ms_(timeout_ms) {}
 
   Result<VolumeInfo> get(const std::string& name);
+  // Without records that cannot be read: one of them must not keep a server from joining.
   Result<std::vector<VolumeInfo>> list();
 
   // Chooses members among the servers that are alive in etcd now; each is named with its newest incarnation.

