@@ -272,7 +272,15 @@ class Cluster:
     # ---- volumes -------------------------------------------------------------------------------------------------
 
     def create(self, name, *options):
-        return self.ctl("volume", "create", name, "--home", self.home, *options)
+        """Also waits until its groups are there: the other servers see the record a moment later."""
+        record = self.ctl("volume", "create", name, "--home", self.home, *options)
+
+        def serves():
+            answer = self.try_ctl("replication", "show", name)
+            row = answer.json["sites"][0] if answer.code == DONE else {"groups": 1, "groups_known": 0}
+            return row["groups_known"] == row["groups"]
+        wait_until(f"the groups of volume {name}", serves, interval_s=0.05)
+        return record
 
     def replication(self, name, site=None):
         return self.ctl("replication", "show", name, site=site)
