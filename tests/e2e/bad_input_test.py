@@ -309,7 +309,7 @@ def a_server_without_etcd_waits_and_joins_later(cluster):
 
 
 def make_cluster():
-    return Cluster("--core", "1,2,2", home=HOME)
+    return Cluster("--core", "1,2,2", "--server-flags=--etcd.timeout_ms=1500", home=HOME)
 
 
 if __name__ == "__main__":
