@@ -11,6 +11,11 @@ namespace {
 constexpr uint64_t kApplyAtBytes = 2u << 20;  // sooner than the next tick
 constexpr uint64_t kApplyBatchBytes = 4u << 20;
 constexpr uint64_t kCheckpointEveryMs = 1000;
+
+LogLimit& apply_failures() {  // each tick tries again
+  static LogLimit limit(5000);
+  return limit;
+}
 }  // namespace
 
 void GroupDriver::carry_out(Commit& effect) {
@@ -48,7 +53,12 @@ void GroupDriver::applied(Sequence upto, const Status& status) {
   applying_ = false;
   if (dropped_ || core_.resyncing()) return;
   if (!status.is_ok()) {  // the records stay in journal and overlay; the next tick tries again
-    log(LogLevel::kError, "apply", "group " + to_string(id()) + ": " + status.to_string());
+    uint64_t held_back = 0;
+    if (apply_failures().allow(to_string(id()), env_.loop->now_ms(), held_back)) {
+      log(LogLevel::kError, "apply",
+          "group " + to_string(id()) + ": " + status.to_string() + " (" + std::to_string(held_back) +
+              " more since the last such line)");
+    }
     return;
   }
   if (!overlay_.empty() && overlay_.first() <= upto) {

@@ -42,7 +42,8 @@ void ReplicaGroup::watch_whole(ServerId server, Peer& peer, const Member& m, Eff
                    peer.durable >= peer.whole_after && peer.durable >= trimmed_;
   if (!m.whole && caught_up) {
     peer.joining_whole = true;  // counts from now on, so that nothing it lacks is trimmed while etcd decides
-    propose(server, peer, true, m.in_sync, "it has caught up", out);
+    // Under ack `local` nothing waits for the in-sync set: who is whole again counts as in it.
+    propose(server, peer, true, m.in_sync || config_.ack == AckMode::kLocal, "it has caught up", out);
   }
 }
 

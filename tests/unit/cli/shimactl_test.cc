@@ -207,7 +207,7 @@ TEST_F(Shimactl, TransfersThatCannotBeAreRefusedWithBothNumbers) {
   EXPECT_NE(err_.find("5000"), std::string::npos) << err_;
   EXPECT_NE(err_.find("4096"), std::string::npos) << err_;
   EXPECT_EQ(run({"volume", "import", "absent", path}), 4);
-  EXPECT_EQ(run({"volume", "import", "small", path + "-absent"}), 4);
+  EXPECT_EQ(run({"volume", "import", "small", path + "-absent"}), 10);
   std::filesystem::resize_file(path, 0);
   EXPECT_EQ(run({"volume", "import", "small", path}), 1);
   ASSERT_EQ(run({"volume", "create", "empty"}), 0);
