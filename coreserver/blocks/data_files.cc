@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "coreserver/blocks/byte_order.h"
+#include "common/types/byte_order.h"
 
 namespace shima {
 namespace {

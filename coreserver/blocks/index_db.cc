@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "coreserver/blocks/byte_order.h"
+#include "common/types/byte_order.h"
 #include "coreserver/blocks/rocksdb_env.h"
 
 namespace shima {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "coreserver/blocks/byte_order.h"
+#include "common/types/byte_order.h"
 
 namespace shima {
 namespace {

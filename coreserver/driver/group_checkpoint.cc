@@ -2,36 +2,32 @@
 
 #include <cstring>
 
+#include "common/types/byte_order.h"
+
 namespace shima {
 
 namespace {
 constexpr char kMagic[4] = {'S', 'H', 'M', 'C'};
 constexpr uint8_t kVersion = 1;
 
-void put(std::string& out, uint64_t v) {
-  for (int i = 0; i < 8; i++) out.push_back(static_cast<char>(v >> (8 * i)));
-}
 void put(std::string& out, const std::string& s) {
-  put(out, s.size());
+  append_little_endian<uint64_t>(out, s.size());
   out += s;
 }
 
 struct Reader {
-  const std::string& in;
-  size_t at;
+  std::string_view in;
   bool good = true;
   uint64_t number() {
     uint64_t v = 0;
-    if (!good || in.size() - at < 8) return good = false, 0;
-    for (int i = 0; i < 8; i++) v |= uint64_t{static_cast<uint8_t>(in[at + i])} << (8 * i);
-    at += 8;
-    return v;
+    if (good) good = take_little_endian(in, v);
+    return good ? v : 0;
   }
   std::string text() {
     uint64_t size = number();
-    if (!good || in.size() - at < size) return good = false, "";
-    std::string s = in.substr(at, size);
-    at += size;
+    if (!good || in.size() < size) return good = false, "";
+    std::string s(in.substr(0, size));
+    in.remove_prefix(size);
     return s;
   }
 };
@@ -41,16 +37,16 @@ std::string encode_checkpoint(const GroupCheckpoint& c) {
   std::string out(kMagic, sizeof kMagic);
   out.push_back(static_cast<char>(kVersion));
   put(out, c.volume);
-  put(out, c.block_size);
-  put(out, c.position.term.value);
-  put(out, c.position.sequence.value);
-  put(out, c.folded.value);
-  put(out, c.resyncing ? 1 : 0);
+  append_little_endian<uint64_t>(out, c.block_size);
+  append_little_endian<uint64_t>(out, c.position.term.value);
+  append_little_endian<uint64_t>(out, c.position.sequence.value);
+  append_little_endian<uint64_t>(out, c.folded.value);
+  append_little_endian<uint64_t>(out, c.resyncing ? 1 : 0);
   put(out, c.window);
-  put(out, c.history.size());
+  append_little_endian<uint64_t>(out, c.history.size());
   for (const replication::TermStart& t : c.history) {
-    put(out, t.term.value);
-    put(out, t.first.value);
+    append_little_endian<uint64_t>(out, t.term.value);
+    append_little_endian<uint64_t>(out, t.first.value);
   }
   return out;
 }
@@ -64,7 +60,7 @@ Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes) {
                   "a group's checkpoint has version " + std::to_string(bytes[4]) +
                       "; this program reads version 1: run the program that wrote it, or a newer one");
   }
-  Reader in{bytes, 5};
+  Reader in{std::string_view(bytes).substr(5)};
   GroupCheckpoint c;
   c.volume = in.text();
   c.block_size = static_cast<uint32_t>(in.number());
@@ -78,7 +74,7 @@ Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes) {
     Term term(in.number());
     c.history.push_back({term, Sequence(in.number())});
   }
-  if (!in.good || in.at != bytes.size())
+  if (!in.good || !in.in.empty())
     return Status(Code::kCorrupt, "a group's checkpoint is cut short or too long");
   return c;
 }

@@ -1,6 +1,6 @@
 #include "coreserver/journal/batch_builder.h"
 
-#include "coreserver/journal/little_endian.h"
+#include "common/types/byte_order.h"
 
 namespace shima {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "common/types/byte_order.h"
 #include "common/types/crc32c.h"
-#include "coreserver/journal/little_endian.h"
 #include "coreserver/journal/record_codec.h"
 #include "coreserver/journal/record_reader.h"
 

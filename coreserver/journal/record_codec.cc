@@ -1,7 +1,7 @@
 #include "coreserver/journal/record_codec.h"
 
+#include "common/types/byte_order.h"
 #include "common/types/crc32c.h"
-#include "coreserver/journal/little_endian.h"
 
 namespace shima {
 namespace {
@@ -39,20 +39,20 @@ Status check_record_header(const RecordHeader& h) {
 
 void encode_record_header(const RecordHeader& h, std::string& out) {
   out.reserve(out.size() + kRecordHeaderBytes + 4 * h.checksums.size());
-  put_number<uint8_t>(out, kCodecVersion);
-  put_number<uint8_t>(out, static_cast<uint8_t>(h.kind));
-  put_number<uint16_t>(out, 0);
-  put_number<uint64_t>(out, h.group.volume.value);
-  put_number<uint32_t>(out, h.group.index.value);
+  append_little_endian<uint8_t>(out, kCodecVersion);
+  append_little_endian<uint8_t>(out, static_cast<uint8_t>(h.kind));
+  append_little_endian<uint16_t>(out, 0);
+  append_little_endian<uint64_t>(out, h.group.volume.value);
+  append_little_endian<uint32_t>(out, h.group.index.value);
   for (uint64_t v :
        {h.position.term.value, h.position.sequence.value, h.previous_term.value, h.committed.value,
         h.client.value, h.request.value, h.settled_below.value, h.inode.value, h.block.value}) {
-    put_number<uint64_t>(out, v);
+    append_little_endian<uint64_t>(out, v);
   }
-  put_number<uint32_t>(out, h.offset);
-  put_number<uint32_t>(out, h.length);
-  put_number<uint32_t>(out, static_cast<uint32_t>(h.checksums.size()));
-  for (uint32_t sum : h.checksums) put_number<uint32_t>(out, sum);
+  append_little_endian<uint32_t>(out, h.offset);
+  append_little_endian<uint32_t>(out, h.length);
+  append_little_endian<uint32_t>(out, static_cast<uint32_t>(h.checksums.size()));
+  for (uint32_t sum : h.checksums) append_little_endian<uint32_t>(out, sum);
 }
 
 Status decode_record_header(std::span<const uint8_t> bytes, RecordHeader& h) {

@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
+#include "common/types/byte_order.h"
 #include "common/types/crc32c.h"
 #include "common/types/record.h"
-#include "coreserver/journal/little_endian.h"
 
 namespace shima {
 namespace {
@@ -31,12 +31,12 @@ uint32_t entry_seed(const EntryPlace& place) {
 
 std::string encode_segment_header(const SegmentHeader& header) {
   std::string out(kSegmentMagic);
-  put_number<uint32_t>(out, kSegmentVersion);
-  put_number<uint32_t>(out, kSegmentHeaderBytes);
-  put_number<uint64_t>(out, header.number);
-  put_number<uint64_t>(out, header.disk_id);
-  put_number<uint64_t>(out, header.bytes);
-  put_number<uint32_t>(out, crc32c(as_bytes(out)));
+  append_little_endian<uint32_t>(out, kSegmentVersion);
+  append_little_endian<uint32_t>(out, kSegmentHeaderBytes);
+  append_little_endian<uint64_t>(out, header.number);
+  append_little_endian<uint64_t>(out, header.disk_id);
+  append_little_endian<uint64_t>(out, header.bytes);
+  append_little_endian<uint32_t>(out, crc32c(as_bytes(out)));
   out.resize(kSegmentHeaderBytes, '\0');
   return out;
 }
@@ -100,19 +100,19 @@ std::string encode_entry_header(const EntryHeader& h, const EntryPlace& place,
                                 std::span<const uint8_t> body) {
   std::string out;
   out.reserve(kEntryHeaderBytes);
-  put_number<uint32_t>(out, kEntryMagic);
-  put_number<uint16_t>(out, kEntryVersion);
-  put_number<uint8_t>(out, static_cast<uint8_t>(h.type));
-  put_number<uint8_t>(out, h.moved ? kMovedFlag : 0);
-  put_number<uint64_t>(out, place.segment);
-  put_number<uint64_t>(out, h.number);
-  put_number<uint32_t>(out, h.batch_start);
-  put_number<uint32_t>(out, h.total_length);
-  put_number<uint32_t>(out, h.body_length);
-  put_number<uint32_t>(out, h.payload_length);
-  put_number<uint64_t>(out, h.life);
-  put_number<uint32_t>(out, crc32c(body, crc32c(as_bytes(out), entry_seed(place))));
-  put_number<uint32_t>(out, 0);
+  append_little_endian<uint32_t>(out, kEntryMagic);
+  append_little_endian<uint16_t>(out, kEntryVersion);
+  append_little_endian<uint8_t>(out, static_cast<uint8_t>(h.type));
+  append_little_endian<uint8_t>(out, h.moved ? kMovedFlag : 0);
+  append_little_endian<uint64_t>(out, place.segment);
+  append_little_endian<uint64_t>(out, h.number);
+  append_little_endian<uint32_t>(out, h.batch_start);
+  append_little_endian<uint32_t>(out, h.total_length);
+  append_little_endian<uint32_t>(out, h.body_length);
+  append_little_endian<uint32_t>(out, h.payload_length);
+  append_little_endian<uint64_t>(out, h.life);
+  append_little_endian<uint32_t>(out, crc32c(body, crc32c(as_bytes(out), entry_seed(place))));
+  append_little_endian<uint32_t>(out, 0);
   return out;
 }
 
@@ -139,17 +139,17 @@ bool parse_entry_header(std::span<const uint8_t> bytes, const EntryPlace& place,
 }
 
 bool entry_crc_matches(std::span<const uint8_t> bytes, const EntryPlace& place, const EntryHeader& header) {
-  uint32_t expected = get_number<uint32_t>(bytes.data() + kEntryCrcOffset);
+  uint32_t expected = get_little_endian<uint32_t>(bytes.data() + kEntryCrcOffset);
   uint32_t crc = crc32c(bytes.first(kEntryCrcOffset), entry_seed(place));
   return crc32c(bytes.subspan(kEntryHeaderBytes, header.body_length), crc) == expected;
 }
 
 std::string encode_control(const Control& c) {
   std::string out;
-  put_number<uint64_t>(out, c.group.volume.value);
-  put_number<uint32_t>(out, c.group.index.value);
-  put_number<uint64_t>(out, c.sequence.value);
-  put_number<uint64_t>(out, c.before);
+  append_little_endian<uint64_t>(out, c.group.volume.value);
+  append_little_endian<uint32_t>(out, c.group.index.value);
+  append_little_endian<uint64_t>(out, c.sequence.value);
+  append_little_endian<uint64_t>(out, c.before);
   return out;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "coreserver/journal/little_endian.h"
+#include "common/types/byte_order.h"
 
 namespace shima {
 namespace {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/types/byte_order.h"
+
 namespace shima::replication {
 
 RequestWindow::Answer RequestWindow::find(ClientId client, RequestId request, Sequence known_sequence) const {
@@ -46,34 +48,22 @@ void RequestWindow::truncate(Sequence after) {
   }
 }
 
-namespace {
-void put(std::string& out, uint64_t v) {
-  for (int i = 0; i < 8; i++) out.push_back(static_cast<char>(v >> (8 * i)));
-}
-bool take(const std::string& in, size_t& at, uint64_t& v) {
-  if (in.size() - at < 8) return false;
-  v = 0;
-  for (int i = 0; i < 8; i++) v |= uint64_t{static_cast<uint8_t>(in[at + i])} << (8 * i);
-  at += 8;
-  return true;
-}
-}  // namespace
-
 std::string RequestWindow::save(Sequence upto) const {
   std::string out;
-  put(out, evicted_.value);
-  put(out, clients_.size());
+  append_little_endian<uint64_t>(out, evicted_.value);
+  append_little_endian<uint64_t>(out, clients_.size());
   for (const auto& [id, client] : clients_) {
-    put(out, id.value);
-    put(out, client.floor.value);
-    put(out, std::min(client.newest, upto).value);
+    append_little_endian<uint64_t>(out, id.value);
+    append_little_endian<uint64_t>(out, client.floor.value);
+    append_little_endian<uint64_t>(out, std::min(client.newest, upto).value);
     auto covered = [&](const auto& r) { return r.second.sequence <= upto; };
-    put(out, static_cast<uint64_t>(std::count_if(client.requests.begin(), client.requests.end(), covered)));
+    append_little_endian<uint64_t>(
+        out, static_cast<uint64_t>(std::count_if(client.requests.begin(), client.requests.end(), covered)));
     for (const auto& [request, position] : client.requests) {
       if (position.sequence > upto) continue;
-      put(out, request.value);
-      put(out, position.term.value);
-      put(out, position.sequence.value);
+      append_little_endian<uint64_t>(out, request.value);
+      append_little_endian<uint64_t>(out, position.term.value);
+      append_little_endian<uint64_t>(out, position.sequence.value);
     }
   }
   return out;
@@ -82,14 +72,15 @@ std::string RequestWindow::save(Sequence upto) const {
 Result<RequestWindow> RequestWindow::load(const std::string& bytes) {
   Status bad(Code::kCorrupt, "a saved request window is cut short or has impossible counts");
   RequestWindow w;
-  size_t at = 0;
+  std::string_view in = bytes;
   uint64_t clients = 0, evicted = 0;
-  if (!take(bytes, at, evicted) || !take(bytes, at, clients) || clients > kMaxClients) return bad;
+  if (!take_little_endian(in, evicted) || !take_little_endian(in, clients) || clients > kMaxClients)
+    return bad;
   w.evicted_ = Sequence(evicted);
   for (uint64_t i = 0; i < clients; i++) {
     uint64_t id, floor, newest, count;
-    if (!take(bytes, at, id) || !take(bytes, at, floor) || !take(bytes, at, newest) ||
-        !take(bytes, at, count))
+    if (!take_little_endian(in, id) || !take_little_endian(in, floor) || !take_little_endian(in, newest) ||
+        !take_little_endian(in, count))
       return bad;
     if (count > kMaxRequests) return bad;
     Client& c = w.clients_[ClientId(id)];
@@ -97,11 +88,13 @@ Result<RequestWindow> RequestWindow::load(const std::string& bytes) {
     c.newest = Sequence(newest);
     for (uint64_t k = 0; k < count; k++) {
       uint64_t request, term, sequence;
-      if (!take(bytes, at, request) || !take(bytes, at, term) || !take(bytes, at, sequence)) return bad;
+      if (!take_little_endian(in, request) || !take_little_endian(in, term) ||
+          !take_little_endian(in, sequence))
+        return bad;
       c.requests[RequestId(request)] = {Term(term), Sequence(sequence)};
     }
   }
-  return at == bytes.size() ? Result<RequestWindow>(std::move(w)) : Result<RequestWindow>(bad);
+  return in.empty() ? Result<RequestWindow>(std::move(w)) : Result<RequestWindow>(bad);
 }
 
 }  // namespace shima::replication

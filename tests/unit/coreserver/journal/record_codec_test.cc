@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "coreserver/journal/little_endian.h"
+#include "common/types/byte_order.h"
 #include "tests/unit/coreserver/journal/journal_fixture.h"
 
 namespace shima {
