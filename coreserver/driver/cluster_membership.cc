@@ -51,6 +51,10 @@ Status CoreServer::try_join() {
   if (!etcd_) {
     EtcdOptions etcd_options;
     etcd_options.call_timeout_ms = options_.etcd_timeout_ms;
+    std::string where;
+    for (const std::string& endpoint : options_.etcd_endpoints)
+      where += (where.empty() ? "" : ", ") + endpoint;
+    log(LogLevel::kInfo, "cluster", "joining through etcd at " + where);
     auto etcd = EtcdClient::create(options_.etcd_endpoints, etcd_options);
     if (!etcd.is_ok()) return etcd.status();
     etcd_ = std::move(*etcd);

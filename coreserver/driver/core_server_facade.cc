@@ -185,6 +185,8 @@ Result<ClusterStatus> CoreServer::status() {
     if (!server.alive) s.servers_away.push_back(server.name);
   }
   for (const auto& [name, volume] : now->volumes) s.volumes.push_back({name, complaints(*now, volume)});
+  for (const auto& [key, why] : now->unreadable)
+    s.volumes.push_back({key, {"its record cannot be read: " + why}});
   return s;
 }
 

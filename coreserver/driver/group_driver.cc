@@ -9,6 +9,12 @@ namespace shima {
 
 using namespace replication;  // the core's events and effects
 
+namespace {
+constexpr uint64_t kBusyTickMs = 50;  // the shard's
+constexpr uint64_t kQuietAfterMs = 2000;
+constexpr uint64_t kQuietTickMs = 1000;
+}  // namespace
+
 void send_on(const ConnectionPtr& connection, Frame frame) {
   if (connection->loop().on_loop_thread()) return connection->send(std::move(frame));
   connection->loop().post(
@@ -74,10 +80,21 @@ void GroupDriver::drop_leftover_blocks() {
   });
 }
 
+void GroupDriver::tick_core() {
+  last_tick_ms_ = env_.loop->now_ms();
+  feed(Tick{last_tick_ms_});
+}
+
 void GroupDriver::step(const Event& event) {
+  last_event_ms_ = env_.loop->now_ms();
+  if (last_event_ms_ - last_tick_ms_ > 2 * kBusyTickMs) tick_core();  // the core's clock stood still
+  feed(event);
+}
+
+// Nothing that is carried out feeds the core again before it returns.
+void GroupDriver::feed(const Event& event) {
   std::vector<Effect> effects;
   core_.step(event, effects);
-  auto self = shared_from_this();
   for (Effect& effect : effects) {
     std::visit([&](auto& e) { carry_out(e); }, effect);
   }
@@ -180,8 +197,11 @@ void GroupDriver::peer_message(ServerId from, Message message, const ConnectionP
 
 void GroupDriver::tick() {
   if (dropped_) return;
+  uint64_t now = env_.loop->now_ms();
+  bool quiet = now - last_event_ms_ > kQuietAfterMs;
+  if (quiet && now - last_tick_ms_ < kQuietTickMs) return;
   tell_space();
-  step(Tick{env_.loop->now_ms()});
+  tick_core();
   pump_apply(true);
   pump_checkpoint(false);
   admit_parked();
@@ -193,7 +213,10 @@ void GroupDriver::tell_space() {
   if (core_.role() == Role::kRemote) {
     congested_ = overlay_.bytes() > (congested_ ? env_.unapplied_bytes / 2 : env_.unapplied_bytes);
   }
-  step(SpaceChanged{env_.disk->full() || congested_});
+  bool full = env_.disk->full() || congested_;
+  if (full == told_full_) return;
+  told_full_ = full;
+  step(SpaceChanged{full});
 }
 
 void GroupDriver::drop(std::function<void(Status)> done) {

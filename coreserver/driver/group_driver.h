@@ -115,6 +115,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   };
 
   void step(const replication::Event& event);
+  void tick_core();
+  void feed(const replication::Event& event);
   void carry_out(replication::AppendToJournal& effect);
   void carry_out(replication::TruncateJournal& effect);
   void carry_out(replication::SendMessage& effect);
@@ -164,6 +166,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   std::string volume_;
   uint32_t block_size_;
   bool dropped_ = false;
+  uint64_t last_event_ms_ = 0;  // other than Tick: a group where nothing happens ticks once a second only
+  uint64_t last_tick_ms_ = 0;
 
   std::shared_ptr<Durable> durable_ = std::make_shared<Durable>();
   uint64_t next_token_ = 1;
@@ -181,6 +185,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   Sequence replay_until_;
   bool replaying() const { return applied_ < replay_until_; }
   bool applying_ = false;
+  bool told_full_ = false;
   bool congested_ = false;  // member: more is committed than the block store takes in; the primary waits
   Sequence checkpoint_asked_;
   Sequence drop_wanted_;  // secondary: DropRecords said so

@@ -2,11 +2,13 @@
 
 import contextlib
 import fnmatch
+import json
 import os
 import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import time
 
 from . import ClusterError, namespaces, plan, processes, state as state_file, wan
@@ -237,6 +239,34 @@ def wait_for(state, servers, what):
             time.sleep(0.05)
 
 
+def joined(state, shimactl):
+    """The names of the core servers that hold their lease in etcd, as one of them tells; none if it cannot."""
+    site = next(site["name"] for site in state["sites"] if not site["witness"])
+    command = [*namespaces.command_prefix(plan.find_site(state, site)["namespace"]), shimactl, "server", "list",
+               "-o", "json", "--timeout", "2s", "--endpoints", ",".join(plan.control_endpoints(state, site))]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode != 0:
+        return set()
+    return {server["name"] for server in json.loads(asked.stdout)["servers"] if server["alive"]}
+
+
+def wait_until_joined(state):
+    """A server answers before it has registered in etcd; a volume can only be made on those that have."""
+    shimactl = os.path.join(os.path.dirname(state["binaries"]["core"]), "shimactl")
+    cores = {server["name"] for server in state["servers"] if server["role"] == "core" and processes.is_running(server)}
+    if not cores or state["cuts"]:
+        return
+    if not os.access(shimactl, os.X_OK):
+        say(f"not waiting for the servers to join the cluster: there is no {shimactl} to ask")
+        return
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while missing := cores - joined(state, shimactl):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"waited {START_TIMEOUT_S} s for {', '.join(sorted(missing))} to join the cluster; see the log in "
+                               f"{os.path.join(state['dir'], min(missing))}")
+        time.sleep(0.1)
+
+
 def start_role(state, role, what):
     servers = [server for server in state["servers"] if server["role"] == role]
     started = [server["name"] for server in servers if start_server(state, server)]
@@ -275,6 +305,7 @@ def up(options):
             bring_network_up(state)
             start_role(state, "etcd", "etcd members, healthy")
             start_role(state, "core", "core servers, answering")
+            wait_until_joined(state)
         finally:
             state_file.save(state)
     return state
