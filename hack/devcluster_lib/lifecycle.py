@@ -252,10 +252,10 @@ def joined(state, shimactl):
 
 def wait_until_joined(state):
     """A server answers before it has registered in etcd; a volume can only be made on those that have."""
-    shimactl = os.path.join(os.path.dirname(state["binaries"]["core"]), "shimactl")
     cores = {server["name"] for server in state["servers"] if server["role"] == "core" and processes.is_running(server)}
     if not cores or state["cuts"]:
         return
+    shimactl = os.path.join(os.path.dirname(state["binaries"]["core"]), "shimactl")
     if not os.access(shimactl, os.X_OK):
         say(f"not waiting for the servers to join the cluster: there is no {shimactl} to ask")
         return
