@@ -199,8 +199,8 @@ void GroupDriver::tick() {
   if (dropped_) return;
   uint64_t now = env_.loop->now_ms();
   bool quiet = now - last_event_ms_ > kQuietAfterMs;
+  tell_space();  // also of a quiet group: its next write shall not be refused for a disk that was full
   if (quiet && now - last_tick_ms_ < kQuietTickMs) return;
-  tell_space();
   tick_core();
   pump_apply(true);
   pump_checkpoint(false);
