@@ -30,6 +30,7 @@ ExitCode exit_code_of(Code code) {
     case Code::kStaleTerm:
     case Code::kRequestTooOld:
     case Code::kInternal:
+    case Code::kStaleFence:
       break;
   }
   return ExitCode::kRefusedByCluster;

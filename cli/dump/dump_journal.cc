@@ -31,6 +31,10 @@ std::string kind_name(RecordKind kind) {
       return "write";
     case RecordKind::kPunch:
       return "punch";
+    case RecordKind::kBatch:
+      return "batch";
+    case RecordKind::kTruncate:
+      return "trunc";
   }
   return "unknown";
 }
@@ -63,6 +67,8 @@ Json entry_json(const ScannedEntry& e) {
   j["block"] = h.block.value;
   j["block_offset"] = h.offset;
   j["block_length"] = h.length;
+  j["fence"] = h.fence;
+  j["time_ns"] = h.time_ns;
   j["moved"] = e.entry.moved;
   j["payload_ok"] = e.payload_ok;
   return j;
@@ -73,10 +79,12 @@ void print_entry(const ScannedEntry& e) {
               std::string(entry_type_name(e.entry.type)).c_str());
   if (e.entry.type == EntryType::kRecord) {
     const RecordHeader& h = e.record;
-    std::printf(" %-20s %-12s %-5s inode %" PRIu64 " block %" PRIu64 " [%u, +%u) committed %" PRIu64 "%s%s",
+    std::printf(" %-20s %-12s %-5s inode %" PRIu64 " block %" PRIu64 " [%u, +%u) committed %" PRIu64,
                 to_string(h.group).c_str(), to_string(h.position).c_str(), kind_name(h.kind).c_str(),
-                h.inode.value, h.block.value, h.offset, h.length, h.committed.value,
-                e.entry.moved ? " moved" : "", e.payload_ok ? "" : "  BAD PAYLOAD");
+                h.inode.value, h.block.value, h.offset, h.length, h.committed.value);
+    if (h.fence == kRemovedFence) std::printf(" removes");
+    if (h.fence != 0 && h.fence != kRemovedFence) std::printf(" fence %" PRIu64, h.fence);
+    std::printf("%s%s", e.entry.moved ? " moved" : "", e.payload_ok ? "" : "  BAD PAYLOAD");
   } else if (e.entry.type != EntryType::kSeal) {
     std::printf(" %-20s", to_string(e.control.group).c_str());
     if (e.entry.type == EntryType::kRelease) std::printf(" up to %" PRIu64, e.control.sequence.value);

@@ -39,6 +39,8 @@ std::string_view code_name(Code code) {
       return "internal";
     case Code::kIo:
       return "io";
+    case Code::kStaleFence:
+      return "stale-fence";
   }
   return "unknown";
 }

@@ -9,16 +9,18 @@ Status check_record(const RecordHeader& header, const Buffer& payload, GroupId g
             name + " was given to group " + to_string(group) + "; it must go to its own"};
   }
   if (header.kind == RecordKind::kNoop) return Status::ok();
-  if (header.offset % kChunkSize != 0 || header.length % kChunkSize != 0 || header.length == 0 ||
+  const bool truncates = header.kind == RecordKind::kTruncate;
+  if (header.offset % kChunkSize != 0 || header.length % kChunkSize != 0 ||
+      (truncates ? header.length > kChunkSize : header.length == 0) ||
       uint64_t{header.offset} + header.length > block_size) {
     return {Code::kInvalidArgument,
             name + " covers bytes " + std::to_string(header.offset) + " + " + std::to_string(header.length) +
                 "; it must cover whole chunks of 4096 in a block of " + std::to_string(block_size)};
   }
   if (header.kind == RecordKind::kPunch) return Status::ok();
-  if (header.kind != RecordKind::kWrite) {
-    return {Code::kInvalidArgument,
-            name + " has the unknown kind " + std::to_string(static_cast<int>(header.kind))};
+  if (header.kind != RecordKind::kWrite && !truncates) {
+    return {Code::kInvalidArgument, name + " has the kind " + std::to_string(static_cast<int>(header.kind)) +
+                                        ", which no data group takes"};
   }
   if (payload.size() != header.length || header.checksums.size() != header.length / kChunkSize) {
     return {Code::kInvalidArgument, name + " says " + std::to_string(header.length) + " bytes, and brings " +
@@ -35,15 +37,33 @@ Status check_record(const RecordHeader& header, const Buffer& payload, GroupId g
 void BlockChange::add(const Record& record) {
   const RecordHeader& header = record.header;
   version_ = header.position;
-  const size_t first = header.offset / kChunkSize;
-  for (size_t i = 0; i < header.length / kChunkSize; i++) {
-    Chunk& chunk = chunks_[first + i];
-    if (header.kind == RecordKind::kWrite) {
-      chunk = {record.payload.data() + i * kChunkSize, header.checksums[i], Chunk::Change::kWritten};
-    } else {
-      chunk = {nullptr, 0, Chunk::Change::kPunched};
-    }
+  switch (header.kind) {
+    case RecordKind::kWrite:
+      return write(record);
+    case RecordKind::kPunch:
+      return punch(header.offset, header.offset + header.length);
+    case RecordKind::kTruncate:
+      if (header.fence != kRemovedFence) write(record);
+      return punch(cut_of(header).offset, static_cast<uint32_t>(chunks_.size() * kChunkSize));
+    case RecordKind::kNoop:
+    case RecordKind::kBatch:
+      break;
   }
+  SHIMA_CHECK(false, "only records of blocks change a block");
+}
+
+void BlockChange::write(const Record& record) {
+  const size_t first = record.header.offset / kChunkSize;
+  for (size_t i = 0; i < record.header.length / kChunkSize; i++) {
+    chunks_[first + i] = {record.payload.data() + i * kChunkSize, record.header.checksums[i],
+                          Chunk::Change::kWritten};
+  }
+}
+
+// The chunks in [from, to), in bytes, become holes.
+void BlockChange::punch(uint32_t from, uint32_t to) {
+  for (size_t i = from / kChunkSize; i < to / kChunkSize; i++)
+    chunks_[i] = {nullptr, 0, Chunk::Change::kPunched};
 }
 
 void BlockChange::merge_into(IndexEntry& entry) const {

@@ -19,6 +19,16 @@ namespace shima {
 // checksums.
 Status check_record(const RecordHeader& header, const Buffer& payload, GroupId group, uint32_t block_size);
 
+// Where a kTruncate cuts: its inode's bytes at or beyond this are gone. A removal cuts at 0, whatever it
+// says.
+struct TruncateCut {
+  BlockIndex block;
+  uint32_t offset = 0;  // bytes, in the block
+};
+inline TruncateCut cut_of(const RecordHeader& h) {
+  return h.fence == kRemovedFence ? TruncateCut{} : TruncateCut{h.block, h.offset + h.length};
+}
+
 class BlockChange {
  public:
   // A run of adjacent chunks to write, with one piece for each stretch of memory.
@@ -33,7 +43,8 @@ class BlockChange {
 
   explicit BlockChange(uint32_t block_size) : chunks_(block_size / kChunkSize) {}
 
-  void add(const Record& record);  // kWrite or kPunch, already checked
+  // kWrite, kPunch, or the kTruncate that cuts in this block; already checked.
+  void add(const Record& record);
   void merge_into(IndexEntry& entry) const;
   std::vector<WriteRun> write_runs() const;
   // Ranges which `before` has and this change makes holes.
@@ -46,6 +57,9 @@ class BlockChange {
     uint32_t checksum = 0;
     Change change = Change::kNone;
   };
+  void write(const Record& record);
+  void punch(uint32_t from, uint32_t to);
+
   std::vector<Chunk> chunks_;
   Position version_;
 };

@@ -10,12 +10,12 @@
 #include <filesystem>
 
 #include "common/types/byte_order.h"
+#include "coreserver/blocks/inode_states.h"
 #include "coreserver/blocks/rocksdb_env.h"
+#include "coreserver/metadata/kv_family.h"
 
 namespace shima {
 namespace {
-
-constexpr uint64_t kFormatVersion = 1;
 
 // RocksDB's own log: errors go to stderr, everything else nowhere.
 class ErrorsOnlyLogger : public rocksdb::Logger {
@@ -43,9 +43,12 @@ rocksdb::DBOptions database_options() {
   return options;
 }
 
-std::vector<rocksdb::ColumnFamilyDescriptor> column_families(uint64_t cache_bytes) {
+using Families = std::vector<rocksdb::ColumnFamilyDescriptor>;
+
+// Those that every format has.
+Families first_families(const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(cache_bytes);
+  table.block_cache = cache;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_size = 16 << 10;  // a value of a 1 MiB block is about 1 KiB
   rocksdb::ColumnFamilyOptions blocks;
@@ -57,20 +60,19 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_families(uint64_t cache_byte
   return {{rocksdb::kDefaultColumnFamilyName, small}, {"blocks", blocks}, {"groups", small}, {"disk", small}};
 }
 
-}  // namespace
-
-Status from_rocksdb(const rocksdb::Status& status, const std::string& what) {
-  if (status.ok()) return Status::ok();
-  Code code = Code::kInternal;
-  if (status.IsNoSpace()) {
-    code = Code::kNoSpace;
-  } else if (status.IsCorruption()) {
-    code = Code::kCorrupt;
-  } else if (status.IsIOError() || status.IsPathNotFound()) {
-    code = Code::kIo;
-  }
-  return {code, "index of blocks: " + what + ": " + status.ToString()};
+Families all_families(uint64_t cache_bytes, const rocksdb::CompactionFilter* tombstones) {
+  const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(cache_bytes);
+  Families families = first_families(cache);
+  families.push_back({"metadata", metadata_family(cache)});
+  rocksdb::ColumnFamilyOptions inodes = families[1].options;
+  inodes.write_buffer_size = 4ull << 20;
+  inodes.compaction_filter = tombstones;
+  inodes.periodic_compaction_seconds = 6 * 3600;  // also tombstones of a quiet disk end
+  families.push_back({"inodes", inodes});
+  return families;
 }
+
+}  // namespace
 
 Result<std::unique_ptr<IndexDb>> IndexDb::open(Disk& disk, const std::string& directory, uint64_t disk_id,
                                                const IndexDbOptions& options) {
@@ -81,9 +83,10 @@ Result<std::unique_ptr<IndexDb>> IndexDb::open(Disk& disk, const std::string& di
     index->env_ = make_rocksdb_env(disk);
     db_options.env = index->env_.get();
   }
+  index->tombstones_ = make_tombstone_filter(options.wall_clock_ns);
+  const Families families = all_families(options.cache_bytes, index->tombstones_.get());
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, directory, column_families(options.cache_bytes), &index->families_, &db);
+  const rocksdb::Status opened = rocksdb::DB::Open(db_options, directory, families, &index->families_, &db);
   if (!opened.ok()) return from_rocksdb(opened, "opening " + directory);
   index->db_.reset(db);
   SHIMA_RETURN_IF_ERROR(index->check_or_write_identity(disk_id).with_context(directory));
@@ -101,8 +104,9 @@ Result<std::unique_ptr<IndexDb>> IndexDb::open_to_look(const std::string& direct
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     std::unique_ptr<IndexDb> index(new IndexDb());
     rocksdb::DB* db = nullptr;
-    opened = rocksdb::DB::OpenForReadOnly(database_options(), directory, column_families(8ull << 20),
-                                          &index->families_, &db);
+    opened = rocksdb::DB::OpenForReadOnly(database_options(), directory,
+                                          first_families(rocksdb::NewLRUCache(8ull << 20)), &index->families_,
+                                          &db);
     if (!opened.ok()) continue;
     index->db_.reset(db);
     bool found = false;
@@ -130,13 +134,13 @@ Status IndexDb::read_identity(bool& found) {
   if (!format_read.ok()) return from_rocksdb(format_read, "reading its format version");
   if (!id_read.ok()) return from_rocksdb(id_read, "reading its disk id");
   std::string_view format_bytes = format, id_bytes = id;
-  uint64_t version;
-  if (!take_little_endian(format_bytes, version) || !take_little_endian(id_bytes, disk_id_)) {
+  if (!take_little_endian(format_bytes, format_version_) || !take_little_endian(id_bytes, disk_id_)) {
     return {Code::kCorrupt, "its format version or disk id is too short"};
   }
-  if (version != kFormatVersion) {
-    return {Code::kCorrupt, "its format version is " + std::to_string(version) + ", this program knows " +
-                                std::to_string(kFormatVersion) + "; use the program that wrote it"};
+  if (format_version_ == 0 || format_version_ > kFormatVersion) {
+    return {Code::kCorrupt, "its format version is " + std::to_string(format_version_) +
+                                ", this program knows those up to " + std::to_string(kFormatVersion) +
+                                "; use the program that wrote it"};
   }
   return Status::ok();
 }
@@ -158,6 +162,16 @@ Status IndexDb::check_or_write_identity(uint64_t disk_id) {
   batch.Put(disk_values(), "format", format);
   batch.Put(disk_values(), "disk_id", id);
   return write_synced(batch);
+}
+
+Status IndexDb::raise_format() {
+  std::string format;
+  append_little_endian(format, kFormatVersion);
+  rocksdb::WriteBatch batch;
+  batch.Put(disk_values(), "format", format);
+  SHIMA_RETURN_IF_ERROR(write_synced(batch));
+  format_version_ = kFormatVersion;
+  return Status::ok();
 }
 
 Status IndexDb::write_with(rocksdb::WriteBatch& batch, bool sync) {

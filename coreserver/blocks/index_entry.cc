@@ -123,9 +123,14 @@ Result<GroupId> decode_group_key(std::string_view key) {
   return group;
 }
 
+std::string encode_inode_prefix(GroupId group, InodeId inode) {
+  std::string key = encode_group_key(group);
+  append_big_endian(key, inode.value);
+  return key;
+}
+
 std::string encode_block_key(const BlockKey& key) {
-  std::string out = encode_group_key(key.group);
-  append_big_endian(out, key.inode.value);
+  std::string out = encode_inode_prefix(key.group, key.inode);
   append_big_endian(out, key.block.value);
   return out;
 }

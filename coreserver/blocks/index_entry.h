@@ -61,7 +61,8 @@ Result<IndexEntry> decode_index_entry(std::string_view value);
 
 std::string encode_block_key(const BlockKey& key);
 Result<BlockKey> decode_block_key(std::string_view key);
-std::string encode_group_key(GroupId group);  // also the prefix of the group's block keys
+std::string encode_group_key(GroupId group);                    // also the prefix of the group's block keys
+std::string encode_inode_prefix(GroupId group, InodeId inode);  // of the inode's block keys
 Result<GroupId> decode_group_key(std::string_view key);
 
 // "volume 7, group 3, inode 1, block 42", for messages.

@@ -18,6 +18,11 @@ const MemberInfo* GroupInfo::find(ServerId server) const {
   return it == members.end() ? nullptr : &*it;
 }
 
+uint32_t VolumeInfo::data_groups() const {
+  auto all = static_cast<uint32_t>(groups.size());
+  return !groups.empty() && groups.back().metadata ? all - 1 : all;
+}
+
 bool VolumeInfo::has_member(ServerId server) const {
   return std::any_of(groups.begin(), groups.end(),
                      [&](const GroupInfo& g) { return g.find(server) != nullptr; });
@@ -38,6 +43,7 @@ replication::GroupConfig group_config_of(const VolumeInfo& volume, GroupIndex in
   config.version = volume.config_version;
   config.term = group.term;
   config.ack = volume.ack;
+  config.full_secondary = group.metadata;
   for (const MemberInfo& m : group.members) {
     config.members.push_back({m.server, m.incarnation, m.role, m.whole, m.in_sync});
   }

@@ -67,6 +67,7 @@ struct GroupInfo {
   GroupIndex index;
   Term term;
   std::vector<MemberInfo> members;  // primary, secondary, remotes
+  bool metadata = false;            // the volume's metadata group: the last one
 
   const MemberInfo* find(ServerId server) const;
   bool operator==(const GroupInfo&) const = default;
@@ -80,13 +81,15 @@ struct VolumeInfo {
   std::vector<std::string> sites;  // the home first
   replication::AckMode ack = replication::AckMode::kLocal;
   uint32_t block_size = kDefaultBlockSize;  // bytes
-  uint64_t size_bytes = 0;                  // 0 until set
-  std::vector<GroupInfo> groups;            // groups[i].index == i
+  uint64_t size_bytes = 0;                  // quota of its files' bytes; 0 until set
+  uint64_t max_inodes = 0;                  // quota; 0: none
+  std::vector<GroupInfo> groups;            // groups[i].index == i; the data groups, then the metadata group
   ConfigVersion config_version;
   bool deleting = false;
   std::vector<ServerId> dropped_by;
   EtcdRevision mod_revision;  // of the record; not part of it
 
+  uint32_t data_groups() const;  // W
   bool has_member(ServerId server) const;
   std::vector<ServerId> member_servers() const;  // each once, ascending
   bool operator==(const VolumeInfo&) const = default;

@@ -52,6 +52,7 @@ Result<GroupInfo> group_from(const v1::Group& record) {
   }
   if (primaries > 1 || secondaries > 1) return corrupt(where + " has more than one primary or secondary");
   if (group.term.value == 0) return corrupt(where + " has no term");
+  group.metadata = record.metadata();
   return group;
 }
 
@@ -70,6 +71,8 @@ Status check_volume(const v1::VolumeRecord& r) {
   if (r.groups().empty()) return corrupt("there are no groups");
   for (int i = 0; i < r.groups_size(); ++i) {
     if (r.groups(i).index() != static_cast<uint32_t>(i)) return corrupt("the groups are not numbered from 0");
+    if (r.groups(i).metadata() && (i == 0 || i + 1 != r.groups_size()))
+      return corrupt("group " + std::to_string(i) + " is the metadata group but not the last of several");
   }
   return Status::ok();
 }
@@ -115,10 +118,12 @@ v1::VolumeRecord to_record(const VolumeInfo& volume) {
   r.set_ack(static_cast<v1::AckMode>(volume.ack));
   r.set_block_size(volume.block_size);
   r.set_size_bytes(volume.size_bytes);
+  r.set_max_inodes(volume.max_inodes);
   for (const GroupInfo& g : volume.groups) {
     v1::Group* group = r.add_groups();
     group->set_index(g.index.value);
     group->set_term(g.term.value);
+    group->set_metadata(g.metadata);
     for (const MemberInfo& m : g.members) {
       v1::Member* member = group->add_members();
       member->set_server_id(m.server.value);
@@ -176,6 +181,7 @@ Result<VolumeInfo> volume_from(const v1::VolumeRecord& r) {
   volume.ack = static_cast<AckMode>(r.ack());
   volume.block_size = r.block_size();
   volume.size_bytes = r.size_bytes();
+  volume.max_inodes = r.max_inodes();
   for (const v1::Group& g : r.groups()) {
     Result<GroupInfo> group = group_from(g);
     if (!group) return group.status();

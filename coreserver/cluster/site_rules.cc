@@ -1,6 +1,6 @@
 #include "coreserver/cluster/site_rules.h"
 
-#include "coreserver/cluster/cidr.h"
+#include "common/network/cidr.h"
 #include "coreserver/cluster/records.h"
 
 namespace shima {

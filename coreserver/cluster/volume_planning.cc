@@ -76,7 +76,11 @@ Result<VolumeInfo> plan_volume(const ClusterState& state, const VolumeSpec& spec
   policy.sites = spec.sites;
   policy.copies = spec.copies != 0 ? spec.copies : default_copies(map, spec);
   policy.home = spec.home.empty() ? default_home(map, spec) : spec.home;
-  policy.groups = spec.groups;
+  if (spec.groups == 0 || spec.groups > kMaxGroups) {
+    return Status(Code::kInvalidArgument, "volume " + spec.name + ": found " + std::to_string(spec.groups) +
+                                              " data groups, wanted 1 to " + std::to_string(kMaxGroups));
+  }
+  policy.groups = spec.groups + 1;  // the last one is the metadata group
   Result<std::vector<std::string>> sites = choose_sites(map, policy);
   if (!sites) return sites.status().with_context("volume " + spec.name);
   Result<std::vector<GroupMembers>> members = choose_members(map, policy);
@@ -89,6 +93,7 @@ Result<VolumeInfo> plan_volume(const ClusterState& state, const VolumeSpec& spec
   volume.ack = spec.ack;
   volume.block_size = spec.block_size;
   volume.size_bytes = spec.size_bytes;
+  volume.max_inodes = spec.max_inodes;
   volume.config_version = ConfigVersion(1);
   for (const GroupMembers& chosen : *members) {
     GroupInfo group;
@@ -100,6 +105,7 @@ Result<VolumeInfo> plan_volume(const ClusterState& state, const VolumeSpec& spec
       group.members.push_back(member(state, remote.server, Role::kRemote));
     volume.groups.push_back(std::move(group));
   }
+  volume.groups.back().metadata = true;
   return volume;
 }
 

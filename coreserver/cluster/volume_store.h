@@ -30,7 +30,8 @@ struct VolumeSpec {
   replication::AckMode ack = replication::AckMode::kLocal;
   uint32_t block_size = kDefaultBlockSize;
   uint64_t size_bytes = 0;
-  uint32_t groups = kDefaultGroups;
+  uint64_t max_inodes = 0;
+  uint32_t groups = kDefaultGroups;  // data groups
 };
 
 class VolumeStore {

@@ -152,28 +152,30 @@ bool CoreServer::ensure_group(const VolumeInfo& volume, const GroupInfo& group) 
   if (found != recovered_.end()) {
     Recovered r = std::move(found->second);
     recovered_.erase(found);
-    add_group(id, r.disk, std::move(r.checkpoint), std::move(r.group));
+    add_group(volume, id, r.disk, std::move(r.checkpoint), std::move(r.group));
     return true;
   }
   GroupCheckpoint checkpoint;
   checkpoint.volume = volume.name;
   checkpoint.block_size = volume.block_size;
+  checkpoint.metadata = group.metadata;
   ServerDisk* disk = disk_for_new_group();
   Status status = disk->blocks().checkpoint(id, encode_checkpoint(checkpoint));  // before its first record
   if (!status.is_ok()) {
     log(LogLevel::kError, "cluster", "cannot begin group " + to_string(id) + ": " + status.to_string());
     return false;
   }
-  add_group(id, disk, std::move(checkpoint), {});
+  add_group(volume, id, disk, std::move(checkpoint), {});
   return true;
 }
 
-void CoreServer::add_group(GroupId id, ServerDisk* disk, GroupCheckpoint checkpoint,
+void CoreServer::add_group(const VolumeInfo& volume, GroupId id, ServerDisk* disk, GroupCheckpoint checkpoint,
                            replication::RecoveredGroup recovered) {
   places_[id] = {disk, false};
   Shard& shard = shards_->of(id);
   auto r = std::make_shared<replication::RecoveredGroup>(std::move(recovered));
-  shard.loop().post([this, id, disk, &shard, checkpoint = std::move(checkpoint), r]() mutable {
+  shard.loop().post([this, id, disk, &shard, checkpoint = std::move(checkpoint), r,
+                     data_groups = volume.data_groups()]() mutable {
     GroupEnvironment environment;
     environment.loop = &shard.loop();
     environment.disk = disk;
@@ -182,6 +184,7 @@ void CoreServer::add_group(GroupId id, ServerDisk* disk, GroupCheckpoint checkpo
     environment.self = server_id();
     environment.incarnation = incarnation();
     environment.unapplied_bytes = options_.unapplied_bytes;
+    environment.data_groups = data_groups;
     environment.protocol.lag_budget_bytes = options_.lag_budget_bytes;
     environment.protocol.bugs = bugs_of(options_.protocol_bug);
     environment.propose = [this](GroupId group, Term term, const replication::ProposeMembership& p) {
@@ -206,9 +209,10 @@ void CoreServer::configure_group(const std::shared_ptr<const ClusterState>& stat
   }
   GroupId id{volume.id, group.index};
   Shard& shard = shards_->of(id);
-  shard.loop().post([id, &shard, config = std::move(config), peers = std::move(peers)] {
+  shard.loop().post([id, &shard, config = std::move(config), peers = std::move(peers),
+                     max_inodes = volume.max_inodes] {
     for (const auto& [server, endpoint, wan] : peers) shard.links().want(server, endpoint, wan);
-    if (auto g = shard.find(id)) g->set_config(config);
+    if (auto g = shard.find(id)) g->set_config(config, max_inodes);
   });
 }
 

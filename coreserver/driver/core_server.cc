@@ -80,7 +80,10 @@ Status CoreServer::recover(ServerDisk& disk) {
       if (found->second.damaged) damage = found->second.damage;
       logs.erase(found);
     }
-    if (checkpoint->resyncing) SHIMA_RETURN_IF_ERROR(disk.blocks().delete_blocks(id));  // half of them came
+    if (checkpoint->resyncing) {  // half of it came
+      SHIMA_RETURN_IF_ERROR(checkpoint->metadata ? disk.blocks().kv().delete_group(id)
+                                                 : disk.blocks().delete_blocks(id));
+    }
     r.group = recovered_group(*checkpoint, std::move(records), damage);
     log(r.group.damage.empty() ? LogLevel::kInfo : LogLevel::kError, "recovery",
         "group " + to_string(id) + " of volume " + checkpoint->volume + ": blocks up to " +

@@ -84,7 +84,7 @@ class CoreServer : public ServerFacade {
   void claim(const std::string& volume);
   void drop_volume(const VolumeInfo& volume);
   void propose(GroupId group, Term term, const replication::ProposeMembership& proposal);
-  void add_group(GroupId id, ServerDisk* disk, GroupCheckpoint checkpoint,
+  void add_group(const VolumeInfo& volume, GroupId id, ServerDisk* disk, GroupCheckpoint checkpoint,
                  replication::RecoveredGroup recovered);
   ServerDisk* disk_for_new_group() const;
   void check_disks();

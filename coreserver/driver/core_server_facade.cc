@@ -261,6 +261,7 @@ Result<ServerStatistics> CoreServer::stats() {
               bytes("read_bytes", c.read_bytes),
               counter("writes", c.writes),
               bytes("write_bytes", c.write_bytes),
+              counter("jobs", c.jobs),
               counter("requests_refused", c.refused),
               counter("malformed_frames", t.malformed),
               counter("malformed_requests", c.malformed),

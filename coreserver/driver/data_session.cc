@@ -51,7 +51,10 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     }
     if (header.has_write()) return write(frame.id, header.write(), std::move(frame.payload));
     if (header.has_read()) return read(frame.id, header.read());
-    malformed(Status(Code::kCorrupt, "a volume client may send reads and writes only"));
+    if (header.has_job()) return job(frame.id, header.job(), frame.payload);
+    if (header.has_inode()) return inode(frame.id, header.inode());
+    if (header.has_seek()) return seek(frame.id, header.seek());
+    malformed(Status(Code::kCorrupt, "a volume client may send reads, writes and jobs only"));
   }
 
   void greet(const Frame& frame) {
@@ -90,7 +93,10 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     c.block = BlockIndex(w.block());
     c.offset = w.offset();
     c.length = w.length();
-    if (!w.punch()) c.checksums.assign(w.checksums().begin(), w.checksums().end());
+    c.fence = w.remove() ? kRemovedFence : w.fence();
+    c.time_ns = w.time_ns();
+    if (w.truncate()) c.kind = RecordKind::kTruncate;
+    if (c.kind == RecordKind::kWrite) c.checksums.assign(w.checksums().begin(), w.checksums().end());
     uint64_t cost = payload.size() + 256;
     c.payload = std::move(payload);
     begin(cost);
@@ -122,18 +128,106 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     call.offset = r.offset();
     call.length = r.length();
     call.own_replica = r.own_replica();
-    call.done = [self = shared_from_this(), id, cost](Result<BlockPiece> piece) {
-      self->answer(read_reply(id, std::move(piece)), cost, true);
+    call.done = [self = shared_from_this(), id, cost](Result<BlockPiece> piece, uint64_t fence) {
+      self->answer(read_reply(id, std::move(piece), fence), cost, true);
     };
     GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
     auto shared = std::make_shared<ReadCall>(std::move(call));
     env_.shards->with_group(group, [shared, group](GroupDriver* g) {
       if (g) return g->read(std::move(*shared));
-      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"));
+      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"), 0);
     });
   }
 
-  static Frame read_reply(uint64_t id, Result<BlockPiece> piece) {
+  void job(uint64_t id, const wire::JobRequest& j, const Buffer& payload) {
+    session_counters().jobs++;
+    uint64_t cost = payload.size() + 1024;
+    begin(cost);
+    auto call = std::make_shared<JobCall>();
+    call->client = ClientId(j.client());
+    call->request = RequestId(j.request());
+    call->settled_below = RequestId(j.settled_below());
+    call->known_sequence = Sequence(j.known_sequence());
+    call->done = [self = shared_from_this(), id, cost](Status status, std::string reply, Sequence sequence) {
+      wire::Header header;
+      auto* out = header.mutable_job_reply();
+      fill(*out, status);
+      out->set_sequence(sequence.value);
+      Frame frame{id, {}, Buffer::copy_of(reply), {}};
+      out->set_checksum(crc32c(frame.payload.span()));
+      frame.header = header.SerializeAsString();
+      self->answer(std::move(frame), cost, status.is_ok());
+    };
+    bool good = crc32c(payload.span()) == j.checksum();
+    if (!good) return call->done(Status(Code::kCorrupt, "a job does not match its checksum"), "", {});
+    if (!call->job.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
+      return call->done(Status(Code::kInvalidArgument, "the payload is no JobRequest"), "", {});
+    GroupId group{VolumeId(j.volume()), GroupIndex(j.group())};
+    env_.shards->with_group(group, [call, group](GroupDriver* g) {
+      if (g) return g->run_job(std::move(*call));
+      call->done(not_here(group), "", {});
+    });
+  }
+
+  void inode(uint64_t id, const wire::InodeRequest& r) {
+    uint64_t cost = 256;
+    begin(cost);
+    auto done = [self = shared_from_this(), id, cost](Result<InodeAnswer> answer) {
+      wire::Header header;
+      auto* out = header.mutable_inode_reply();
+      fill(*out, answer.status());
+      if (answer.is_ok()) {
+        out->set_fence(answer->state.fence);
+        out->set_mtime_ns(answer->state.mtime_ns);
+        out->set_changes(answer->state.changes);
+        out->set_used_bytes(answer->state.used_bytes);
+        out->set_group_used_bytes(answer->group_used_bytes);
+      }
+      self->answer(Frame{id, header.SerializeAsString(), {}, {}}, cost, answer.is_ok());
+    };
+    GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
+    env_.shards->with_group(group, [done, group, inode = InodeId(r.inode())](GroupDriver* g) {
+      g ? g->inode(inode, done) : done(not_here(group));
+    });
+  }
+
+  void seek(uint64_t id, const wire::SeekRequest& r) {
+    uint64_t cost = 256;
+    begin(cost);
+    SeekCall call;
+    call.inode = InodeId(r.inode());
+    call.block = BlockIndex(r.block());
+    call.offset = r.offset();
+    call.hole = r.hole();
+    call.deadline_ms = connection_->loop().now_ms() + (r.deadline_ms() ? r.deadline_ms() : 30000);
+    call.done = [self = shared_from_this(), id,
+                 cost](Result<std::optional<std::pair<BlockIndex, uint32_t>>> found) {
+      wire::Header header;
+      auto* out = header.mutable_seek_reply();
+      fill(*out, found.status());
+      if (found.is_ok() && *found) {
+        out->set_found(true);
+        out->set_block((*found)->first.value);
+        out->set_offset((*found)->second);
+      }
+      self->answer(Frame{id, header.SerializeAsString(), {}, {}}, cost, found.is_ok());
+    };
+    GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
+    env_.shards->with_group(group, [call = std::move(call), group](GroupDriver* g) mutable {
+      g ? g->seek(std::move(call)) : call.done(not_here(group));
+    });
+  }
+
+  template <typename Reply>
+  static void fill(Reply& reply, const Status& status) {
+    reply.set_code(static_cast<uint32_t>(status.code()));
+    if (!status.is_ok()) reply.set_message(status.message());
+  }
+  static Status not_here(GroupId group) {
+    return {Code::kNotPrimary, "group " + to_string(group) + " is not on this server"};
+  }
+
+  static Frame read_reply(uint64_t id, Result<BlockPiece> piece, uint64_t fence) {
     static const uint32_t zero = crc32c(std::vector<uint8_t>(kChunkSize));
     wire::Header header;
     auto* reply = header.mutable_read_reply();
@@ -145,6 +239,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     } else {
       reply->set_term(piece->version.term.value);
       reply->set_sequence(piece->version.sequence.value);
+      reply->set_fence(fence);
       bool hole =
           std::all_of(piece->checksums.begin(), piece->checksums.end(), [](uint32_t c) { return c == zero; });
       reply->set_all_zero(hole);

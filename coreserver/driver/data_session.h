@@ -22,7 +22,7 @@ struct SessionEnvironment {
 
 // Counters of all sessions of the process.
 struct SessionCounters {
-  std::atomic<uint64_t> reads{0}, read_bytes{0}, writes{0}, write_bytes{0}, refused{0}, malformed{0};
+  std::atomic<uint64_t> reads{0}, read_bytes{0}, writes{0}, write_bytes{0}, jobs{0}, refused{0}, malformed{0};
 };
 SessionCounters& session_counters();
 

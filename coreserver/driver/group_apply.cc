@@ -20,6 +20,11 @@ LogLimit& apply_failures() {  // each tick tries again
 
 void GroupDriver::carry_out(Commit& effect) {
   applicable_ = effect.upto;
+  while (!after_commit_.empty() && after_commit_.begin()->first <= core_.visible()) {
+    auto task = std::move(after_commit_.begin()->second);
+    after_commit_.erase(after_commit_.begin());
+    env_.loop->post([task = std::move(task)] { task(true); });
+  }
   // What a secondary has trimmed is safe elsewhere and gone from its journal: folding begins behind it.
   if (core_.role() == Role::kSecondary) applied_ = std::max(applied_, core_.trimmed());
   pump_apply(false);
@@ -29,12 +34,17 @@ void GroupDriver::pump_apply(bool now) {
   if (applying_ || dropped_ || core_.resyncing() || applied_ >= applicable_) return;
   if (!now && !replaying() && core_.log().bytes_between(applied_, applicable_) < kApplyAtBytes) return;
   applying_ = true;
-  bool in_memory = !overlay_.empty() && overlay_.first() <= applied_.next();
-  if (in_memory) return apply_records(overlay_.next_to_apply(applied_, applicable_, kApplyBatchBytes));
+  bool in_memory = unapplied([&](auto& u) { return !u.empty() && u.first() <= applied_.next(); });
+  if (in_memory) {
+    return apply_records(
+        unapplied([&](auto& u) { return u.next_to_apply(applied_, applicable_, kApplyBatchBytes); }));
+  }
   // A folding secondary keeps no overlay: it applies from its journal.
-  env_.disk->worker().post([self = shared_from_this(), first = applied_.next(), last = applicable_] {
+  env_.disk->worker().post([self = shared_from_this(), epoch = apply_epoch_, first = applied_.next(),
+                            last = applicable_] {
     auto records = self->env_.disk->journal().read(self->id(), first, last, kApplyBatchBytes);
-    self->env_.loop->post([self, records = std::move(records)]() mutable {
+    self->env_.loop->post([self, epoch, records = std::move(records)]() mutable {
+      if (epoch != self->apply_epoch_) return;
       if (records.is_ok()) return self->apply_records(std::move(*records));
       self->applied(Sequence(), records.status());
     });
@@ -42,10 +52,14 @@ void GroupDriver::pump_apply(bool now) {
 }
 
 void GroupDriver::apply_records(std::vector<RecordPtr> records) {
-  env_.disk->worker().post([self = shared_from_this(), records = std::move(records)] {
-    Status status = self->env_.disk->blocks().apply(self->id(), self->block_size_, records);
+  env_.disk->worker().post([self = shared_from_this(), epoch = apply_epoch_, records = std::move(records)] {
+    BlockStore& blocks = self->env_.disk->blocks();
+    Status status = self->metadata_ ? blocks.kv().apply(self->id(), records)
+                                    : blocks.apply(self->id(), self->block_size_, records);
     Sequence upto = records.back()->header.position.sequence;
-    self->env_.loop->post([self, upto, status] { self->applied(upto, status); });
+    self->env_.loop->post([self, epoch, upto, status] {
+      if (epoch == self->apply_epoch_) self->applied(upto, status);
+    });
   });
 }
 
@@ -61,12 +75,12 @@ void GroupDriver::applied(Sequence upto, const Status& status) {
     }
     return;
   }
-  if (!overlay_.empty() && overlay_.first() <= upto) {
+  if (unapplied([&](const auto& u) { return !u.empty() && u.first() <= upto; })) {
     for (auto& [block, interest] : partial_) {
       auto touching = overlay_.touching(block.first, block.second, 0, block_size_, upto);
       if (!touching.empty()) interest.applied = touching.back()->header.position.sequence;
     }
-    overlay_.applied(upto);
+    unapplied([&](auto& u) { u.applied(upto); });
     count_backlog();
   }
   applied_ = std::max(applied_, upto);
@@ -87,6 +101,7 @@ std::string GroupDriver::checkpoint_at(Sequence upto) const {
   c.window = core_.window().save(upto);
   bool folds = core_.role() == Role::kSecondary && applied_ >= upto;
   c.folded = folds ? upto : core_.folded();
+  c.metadata = metadata_;
   return encode_checkpoint(c);
 }
 

@@ -9,6 +9,7 @@ namespace shima {
 namespace {
 constexpr char kMagic[4] = {'S', 'H', 'M', 'C'};
 constexpr uint8_t kVersion = 1;
+constexpr uint64_t kResyncing = 1, kMetadata = 2;  // flags
 
 void put(std::string& out, const std::string& s) {
   append_little_endian<uint64_t>(out, s.size());
@@ -41,7 +42,7 @@ std::string encode_checkpoint(const GroupCheckpoint& c) {
   append_little_endian<uint64_t>(out, c.position.term.value);
   append_little_endian<uint64_t>(out, c.position.sequence.value);
   append_little_endian<uint64_t>(out, c.folded.value);
-  append_little_endian<uint64_t>(out, c.resyncing ? 1 : 0);
+  append_little_endian<uint64_t>(out, (c.resyncing ? kResyncing : 0) | (c.metadata ? kMetadata : 0));
   put(out, c.window);
   append_little_endian<uint64_t>(out, c.history.size());
   for (const replication::TermStart& t : c.history) {
@@ -67,7 +68,9 @@ Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes) {
   c.position.term = Term(in.number());
   c.position.sequence = Sequence(in.number());
   c.folded = Sequence(in.number());
-  c.resyncing = in.number() != 0;
+  uint64_t flags = in.number();
+  c.resyncing = flags & kResyncing;
+  c.metadata = flags & kMetadata;
   c.window = in.text();
   uint64_t terms = in.number();
   for (uint64_t i = 0; i < terms && in.good; i++) {

@@ -21,6 +21,7 @@ struct GroupCheckpoint {
   std::string window;                           // RequestWindow::save(position)
   Sequence folded;                              // secondary: blocks hold records up to here
   bool resyncing = false;                       // remote: blocks are incomplete
+  bool metadata = false;                        // the state is the metadata KV, not blocks
 };
 
 std::string encode_checkpoint(const GroupCheckpoint& checkpoint);

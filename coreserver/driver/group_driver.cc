@@ -27,20 +27,23 @@ GroupDriver::GroupDriver(GroupEnvironment environment, GroupId id, GroupCheckpoi
       core_(id, env_.self, env_.incarnation, env_.protocol, std::move(recovered)),
       volume_(std::move(checkpoint.volume)),
       block_size_(checkpoint.block_size),
+      metadata_(checkpoint.metadata),
       applied_(checkpoint.position.sequence),
       replay_until_(core_.log().last()),
       checkpoint_asked_(checkpoint.position.sequence) {}
 
 GroupDriver::~GroupDriver() { forget_remembered(core_.log().last()); }
 
-void GroupDriver::set_config(const GroupConfig& config) {
+void GroupDriver::set_config(const GroupConfig& config, uint64_t max_inodes) {
   if (dropped_) return;
+  max_inodes_ = max_inodes;
   Role before = core_.role();
   // The overlay must hold what the journal has and the blocks lack before anything can be read or ordered.
   Role role = config.role_of(env_.self);
   if (!overlay_loaded_ && (role == Role::kPrimary || role == Role::kRemote)) load_unapplied();
   if (before == Role::kNone && role == Role::kSecondary) drop_leftover_blocks();
   step(ConfigChanged{config});
+  if (before == Role::kPrimary && core_.role() != Role::kPrimary) give_up_after_commit();
   if (before != Role::kPrimary && core_.role() == Role::kPrimary) {
     for (const Member& m : config.members) {
       if (m.server != env_.self && env_.links->is_up(m.server)) peer_up(m.server);
@@ -58,20 +61,21 @@ void GroupDriver::load_unapplied() {
           "group " + to_string(id()) + ": cannot read its journal at start: " + records.status().to_string());
       std::_Exit(1);  // crash-only: nothing may be served without these records
     }
-    for (const RecordPtr& r : *records) overlay_.add(r);
+    for (const RecordPtr& r : *records) unapplied([&](auto& u) { u.add(r); });
     at = records->back()->header.position.sequence;
   }
   count_backlog();
 }
 
 void GroupDriver::count_backlog() {
-  env_.disk->backlog_bytes() += static_cast<int64_t>(overlay_.bytes()) - static_cast<int64_t>(counted_bytes_);
-  counted_bytes_ = overlay_.bytes();
+  uint64_t bytes = unapplied([](const auto& u) { return u.bytes(); });
+  env_.disk->backlog_bytes() += static_cast<int64_t>(bytes) - static_cast<int64_t>(counted_bytes_);
+  counted_bytes_ = bytes;
 }
 
 // A fold that a crash cut off before its first checkpoint left blocks that nobody counts with.
 void GroupDriver::drop_leftover_blocks() {
-  if (core_.folded()) return;
+  if (core_.folded() || metadata_) return;
   env_.disk->worker().post([self = shared_from_this()] {
     auto present = self->env_.disk->blocks().present_bytes(self->id());
     if (!present.is_ok() || *present == 0) return;
@@ -103,7 +107,7 @@ void GroupDriver::feed(const Event& event) {
 void GroupDriver::carry_out(AppendToJournal& effect) {
   const RecordPtr& record = effect.record;
   if (core_.role() != Role::kSecondary) {
-    overlay_.add(record);
+    unapplied([&](auto& u) { u.add(record); });
     count_backlog();
   }
   if (core_.role() == Role::kPrimary) remember(record);
@@ -134,7 +138,8 @@ void GroupDriver::carry_out(AppendToJournal& effect) {
 }
 
 void GroupDriver::carry_out(TruncateJournal& effect) {
-  overlay_.truncate(effect.after);
+  unapplied([&](auto& u) { u.truncate(effect.after); });
+  fences_.clear();
   count_backlog();
   replay_until_ = std::min(replay_until_, effect.after);
   env_.disk->journal().truncate(id(), effect.after, [](Status) {});
@@ -202,6 +207,7 @@ void GroupDriver::tick() {
   tell_space();  // also of a quiet group: its next write shall not be refused for a disk that was full
   if (quiet && now - last_tick_ms_ < kQuietTickMs) return;
   tick_core();
+  if (metadata_) end_silent_sessions();
   pump_apply(true);
   pump_checkpoint(false);
   admit_parked();
@@ -211,7 +217,8 @@ void GroupDriver::tick() {
 // stays bounded (I10). The primary itself holds its clients back (has_room).
 void GroupDriver::tell_space() {
   if (core_.role() == Role::kRemote) {
-    congested_ = overlay_.bytes() > (congested_ ? env_.unapplied_bytes / 2 : env_.unapplied_bytes);
+    uint64_t limit = congested_ ? env_.unapplied_bytes / 2 : env_.unapplied_bytes;
+    congested_ = unapplied([](const auto& u) { return u.bytes(); }) > limit;
   }
   bool full = env_.disk->full() || congested_;
   if (full == told_full_) return;
@@ -226,11 +233,12 @@ void GroupDriver::drop(std::function<void(Status)> done) {
     call->done(Status(Code::kNotFound, "the volume is being deleted"), {});
   waiting_.clear();
   parked_.clear();
-  overlay_.clear();
+  give_up_after_commit();
+  unapplied([](auto& u) { u.clear(); });
   count_backlog();
   env_.disk->journal().drop_group(id());
-  env_.disk->worker().post([disk = env_.disk, id = id(), done = std::move(done)] {
-    Status status = disk->blocks().delete_blocks(id);
+  env_.disk->worker().post([disk = env_.disk, id = id(), metadata = metadata_, done = std::move(done)] {
+    Status status = metadata ? disk->blocks().kv().delete_group(id) : disk->blocks().delete_blocks(id);
     if (!status.is_ok()) return done(status);
     disk->checkpoint(id, "", done);
   });

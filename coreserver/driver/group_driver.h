@@ -1,9 +1,12 @@
 // GroupDriver: one replica group on one disk and one event loop: feeds the PURE core with events and carries
 // out its effects.
 //
+// A data group's state machine is the block store, a metadata group's is the KV; the log above is the same.
+//
 // Files: group_driver (core and effects), group_writes (from a client's bytes to ClientWrite, partial
-// chunks), group_reads, group_apply (committed records to blocks, checkpoints), group_shipping (records to
-// members), group_resync. Threads: everything on the group's event loop, except what is posted to the disk's
+// chunks), group_reads, group_inodes (fences, what a data group knows of an inode), group_jobs (metadata),
+// group_apply (committed records to the state, checkpoints), group_shipping (records to members),
+// group_resync. Threads: everything on the group's event loop, except what is posted to the disk's
 // worker and to the readers; those tasks hold a reference and post back.
 #pragma once
 
@@ -13,7 +16,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/runtime/event_loop.h"
@@ -23,9 +28,12 @@
 #include "coreserver/driver/overlay.h"
 #include "coreserver/driver/peer_links.h"
 #include "coreserver/driver/server_disk.h"
+#include "coreserver/jobs/jobs.h"
+#include "coreserver/metadata/pending_batches.h"
 #include "coreserver/replication/replica_group.h"
 
 namespace shima::data::v1 {
+class Header;
 class Resync;
 }
 
@@ -40,13 +48,15 @@ struct GroupEnvironment {
   ServerId self;
   Incarnation incarnation;
   uint64_t unapplied_bytes = 64ull << 20;
+  uint32_t data_groups = 1;  // W of the volume
   replication::GroupOptions protocol;
   // Carries a ProposeMembership to etcd; any thread may answer by set_config.
   std::function<void(GroupId, Term, const replication::ProposeMembership&)> propose;
 };
 
 struct WriteCall {
-  replication::ClientWrite write;  // offset and length any, until the partial chunks are completed
+  // Offset and length any, until the partial chunks are completed; of a kTruncate: length 0, offset any.
+  replication::ClientWrite write;
   uint32_t deadline_ms = 0;
   std::function<void(Status, Position)> done;  // on the group's loop
 };
@@ -57,7 +67,31 @@ struct ReadCall {
   uint32_t offset = 0;  // bytes, multiple of kChunkSize
   uint32_t length = 0;  // bytes, multiple of kChunkSize
   bool own_replica = false;
-  std::function<void(Result<BlockPiece>)> done;  // on the group's loop
+  uint64_t fence = 0;  // filled in: the inode's truncate sequence; at least that of the bytes
+  std::function<void(Result<BlockPiece>, uint64_t fence)> done;  // on the group's loop
+};
+
+struct JobCall {
+  metadata::v1::JobRequest job;
+  ClientId client;  // these four: of jobs that change
+  RequestId request, settled_below;
+  Sequence known_sequence;
+  std::function<void(Status, std::string reply, Sequence)> done;  // on the group's loop; an encoded JobReply
+};
+
+// What this group knows of an inode.
+struct InodeAnswer {
+  InodeState state;
+  uint64_t group_used_bytes = 0;
+};
+
+struct SeekCall {
+  InodeId inode;
+  BlockIndex block;
+  uint32_t offset = 0;  // bytes
+  bool hole = false;
+  uint64_t deadline_ms = 0;  // of the loop's clock
+  std::function<void(Result<std::optional<std::pair<BlockIndex, uint32_t>>>)> done;  // on the group's loop
 };
 
 // For people and for the control plane; a copy, taken on the loop.
@@ -79,9 +113,13 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
               replication::RecoveredGroup recovered);
   ~GroupDriver();
 
-  void set_config(const replication::GroupConfig& config);
+  // `max_inodes`: of the volume; only the metadata group cares.
+  void set_config(const replication::GroupConfig& config, uint64_t max_inodes = 0);
   void read(ReadCall call);
   void write(WriteCall call);
+  void run_job(JobCall call);
+  void inode(InodeId inode, std::function<void(Result<InodeAnswer>)> done);
+  void seek(SeekCall call);
   void peer_up(ServerId peer);
   void peer_down(ServerId peer);
   // A message that came on `via`; answers go back there.
@@ -139,9 +177,26 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   bool has_room() const;
   Status check_write(const WriteCall& call) const;
   void admit(WriteCall call);
+  bool owns(InodeId inode, BlockIndex block) const;
+  void already_truncated(WriteCall call);
   void complete_partial(std::shared_ptr<WriteCall> call);
   void partial_base_read(std::shared_ptr<WriteCall> call, Result<BlockPiece> base);
   void admit_parked();
+  Status refusal_to_read() const;
+  // group_inodes.cc
+  uint64_t fence_of(InodeId inode);
+  bool stale_fence(const replication::ClientWrite& write);
+  // Runs `task(true)` when all that is in the log now is committed; task(false) if this member can never say so.
+  void after_commit(std::function<void(bool)> task);
+  void give_up_after_commit();
+  // group_jobs.cc
+  void change_by_job(JobCall call);
+  void repeat_reply(JobCall call, uint64_t token, const replication::ClientWrite& write);
+  void append_batch(KvBatch batch, ClientId client, RequestId request, RequestId settled_below,
+                    Sequence known_sequence, std::function<void(Status, Position)> done);
+  void forget_settled(ClientId client, RequestId settled_below, const KvView& view, KvBatch& batch);
+  void end_silent_sessions();
+  int64_t wall_clock_ns();
   // group_apply.cc
   void pump_apply(bool now);
   void apply_records(std::vector<RecordPtr> records);
@@ -159,12 +214,18 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   struct ResyncJob;
   void resync_next(std::shared_ptr<ResyncJob> job);
   void resync_read(std::shared_ptr<ResyncJob> job, Result<BlockPiece> piece);
+  void resync_keys(std::shared_ptr<ResyncJob> job);
+  void resync_inode(ResyncJob& job);
+  void resync_failed(const Status& why);
+  data::v1::Header resync_header(const ResyncJob& job) const;
+  Status delete_state();
   void resync_stored(const replication::ResyncEnd& end);
 
   GroupEnvironment env_;
   replication::ReplicaGroup core_;
   std::string volume_;
   uint32_t block_size_;
+  const bool metadata_;
   bool dropped_ = false;
   uint64_t last_event_ms_ = 0;  // other than Tick: a group where nothing happens ticks once a second only
   uint64_t last_tick_ms_ = 0;
@@ -175,7 +236,17 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   std::deque<std::pair<uint64_t, std::shared_ptr<WriteCall>>> parked_;  // deadline (loop ms), call
   std::map<std::pair<InodeId, BlockIndex>, PartialInterest> partial_;
 
+  // What is in the log but not yet in the state machine: one of the two.
   Overlay overlay_;
+  PendingBatches pending_;
+  template <typename F>
+  auto unapplied(F use) {
+    return metadata_ ? use(pending_) : use(overlay_);
+  }
+  template <typename F>
+  auto unapplied(F use) const {
+    return metadata_ ? use(pending_) : use(overlay_);
+  }
   bool overlay_loaded_ = false;
   uint64_t counted_bytes_ = 0;  // of the overlay, in the disk's backlog
   Sequence applicable_;         // Commit said so
@@ -185,6 +256,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   Sequence replay_until_;
   bool replaying() const { return applied_ < replay_until_; }
   bool applying_ = false;
+  uint64_t apply_epoch_ = 0;  // counts ForgetEverything: what was read from the journal before it is dropped
   bool told_full_ = false;
   bool congested_ = false;  // member: more is committed than the block store takes in; the primary waits
   Sequence checkpoint_asked_;
@@ -192,13 +264,24 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t checkpoint_ms_ = 0;
   bool checkpointing_ = false;
 
+  std::unordered_map<InodeId, uint64_t> fences_;  // primary: highest seen, committed or not; a cache
+  std::multimap<Sequence, std::function<void(bool)>> after_commit_;
+
+  // metadata primary
+  SessionTable sessions_;
+  uint64_t max_inodes_ = 0;
+  int64_t last_wall_ns_ = 0;
+  uint64_t sessions_checked_ms_ = 0;
+  RequestId own_request_;  // of batches that no client asked for
+  std::map<ClientId, RequestId> forgotten_below_;  // stored replies that are gone already
+
   std::deque<RecordPtr> remembered_;  // primary: newest records, contiguous, for sending
   uint64_t remembered_bytes_ = 0;
   std::map<ServerId, Outgoing> outgoing_;
   std::map<ServerId, ConnectionPtr> reply_via_;  // member: where the primary speaks to us
   std::shared_ptr<ResyncJob> resync_;            // primary: the one that is under way
   // remote: a piece of the current resync could not be stored; written by the disk's worker
-  std::shared_ptr<std::atomic<bool>> resync_failed_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<bool>> resync_store_failed_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 // Sends on the connection from whatever loop the caller is on.

@@ -7,34 +7,47 @@ namespace shima {
 
 using namespace replication;
 
+// Why this member cannot say what is committed now.
+Status GroupDriver::refusal_to_read() const {
+  if (dropped_) return {Code::kNotFound, "the volume is being deleted"};
+  if (core_.role() != Role::kPrimary)
+    return {Code::kNotPrimary, "this server is not the primary of group " + to_string(id())};
+  if (!core_.serving())
+    return {Code::kUnavailable, "group " + to_string(id()) + ": " + core_.state_in_words()};
+  if (replaying())
+    return {Code::kUnavailable, "group " + to_string(id()) + " is applying its journal after a restart"};
+  return Status::ok();
+}
+
 void GroupDriver::read(ReadCall call) {
-  if (dropped_) return call.done(Status(Code::kNotFound, "the volume is being deleted"));
+  if (dropped_) return call.done(Status(Code::kNotFound, "the volume is being deleted"), 0);
+  if (metadata_) return call.done(Status(Code::kInvalidArgument, "the metadata group has no blocks"), 0);
   bool whole_chunks = call.offset % kChunkSize == 0 && call.length % kChunkSize == 0 && call.length > 0;
   if (!whole_chunks || uint64_t{call.offset} + call.length > block_size_) {
     return call.done(
         Status(Code::kInvalidArgument, "a read must be of whole 4096-byte chunks inside a block of " +
-                                           std::to_string(block_size_) + " bytes"));
+                                           std::to_string(block_size_) + " bytes"),
+        0);
   }
   if (call.own_replica) {
     bool has_blocks = core_.role() == Role::kPrimary || core_.role() == Role::kRemote;
     if (!has_blocks)
-      return call.done(Status(Code::kNotPrimary, "this member keeps no blocks of group " + to_string(id())));
-    if (core_.resyncing()) return call.done(Status(Code::kUnavailable, "this copy is being rebuilt"));
-  } else if (core_.role() != Role::kPrimary) {
-    return call.done(Status(Code::kNotPrimary, "this server is not the primary of group " + to_string(id())));
-  } else if (!core_.serving()) {
-    return call.done(Status(Code::kUnavailable, "group " + to_string(id()) + ": " + core_.state_in_words()));
+      return call.done(Status(Code::kNotPrimary, "this member keeps no blocks of group " + to_string(id())),
+                       0);
+    if (core_.resyncing()) return call.done(Status(Code::kUnavailable, "this copy is being rebuilt"), 0);
+    if (replaying())
+      return call.done(Status(Code::kUnavailable, "this copy is applying its journal after a restart"), 0);
+  } else if (Status why = refusal_to_read(); !why.is_ok()) {
+    return call.done(why, 0);
   }
-  if (replaying())
-    return call.done(
-        Status(Code::kUnavailable, "group " + to_string(id()) + " is applying its journal after a restart"));
+  call.fence = call.own_replica ? 0 : fence_of(call.inode);
   auto records = overlay_.touching(call.inode, call.block, call.offset, call.length, core_.visible());
   env_.readers->post([self = shared_from_this(), call = std::make_shared<ReadCall>(std::move(call)),
                       records = std::move(records)] {
     Result<BlockPiece> piece =
         self->env_.disk->blocks().read({self->id(), call->inode, call->block}, call->offset, call->length);
-    if (piece.is_ok()) piece = laid_over(std::move(*piece), call->offset, records);
-    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece)); });
+    if (piece.is_ok()) piece = laid_over(std::move(*piece), call->block, call->offset, records);
+    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->fence); });
   });
 }
 

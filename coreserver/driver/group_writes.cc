@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/types/block_routing.h"
 #include "common/types/crc32c.h"
 #include "coreserver/driver/group_driver.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kMaxParked = 65536;  // far more than the connections' limits on bytes in flight let in
 
 bool covers_chunks(const ClientWrite& w) { return w.offset % kChunkSize == 0 && w.length % kChunkSize == 0; }
+bool is_truncate(const ClientWrite& w) { return w.kind == RecordKind::kTruncate; }
 uint32_t chunk_floor(uint32_t v) { return v / kChunkSize * kChunkSize; }
 uint32_t chunk_ceil(uint32_t v) { return chunk_floor(v + kChunkSize - 1); }
 }  // namespace
@@ -23,6 +25,11 @@ Status GroupDriver::check_write(const WriteCall& call) const {
   if (dropped_) return {Code::kNotFound, "the volume is being deleted"};
   if (core_.role() != Role::kPrimary)
     return {Code::kNotPrimary, "this server is not the primary of group " + to_string(id())};
+  if (metadata_) return {Code::kInvalidArgument, "the metadata group takes jobs, not writes"};
+  if (is_truncate(w)) {
+    if (w.length == 0 && w.offset < block_size_ && w.fence != 0) return Status::ok();
+    return {Code::kInvalidArgument, "a truncation needs a fence, an offset inside a block, and no length"};
+  }
   if (w.length == 0 || uint64_t{w.offset} + w.length > block_size_) {
     return {Code::kInvalidArgument, "a write of " + std::to_string(w.length) + " bytes at " +
                                         std::to_string(w.offset) + " does not lie in a block of " +
@@ -54,10 +61,39 @@ void GroupDriver::write(WriteCall call) {
 }
 
 void GroupDriver::admit(WriteCall call) {
-  if (!covers_chunks(call.write)) return complete_partial(std::make_shared<WriteCall>(std::move(call)));
+  bool truncate = is_truncate(call.write);
+  // The new end of the file lies inside a chunk of ours: the chunk goes with the truncation.
+  bool partial = truncate ? call.write.offset % kChunkSize != 0 && owns(call.write.inode, call.write.block)
+                          : !covers_chunks(call.write);
+  if (core_.serving() && !replaying()) {
+    if (truncate && call.write.fence <= fence_of(call.write.inode)) return already_truncated(std::move(call));
+    if (!truncate && stale_fence(call.write)) {
+      return call.done(Status(Code::kStaleFence, "the file was truncated meanwhile: its truncate sequence is " +
+                                                     std::to_string(fence_of(call.write.inode))),
+                       {});
+    }
+  }
+  if (partial) return complete_partial(std::make_shared<WriteCall>(std::move(call)));
+  if (truncate && call.write.length == 0) call.write.offset = chunk_ceil(call.write.offset);
+  if (core_.serving() && call.write.fence) {
+    uint64_t& fence = fences_[call.write.inode];
+    fence = std::max(fence, call.write.fence);
+  }
   call.write.token = next_token_++;
   waiting_[call.write.token] = std::move(call.done);
   step(call.write);
+}
+
+bool GroupDriver::owns(InodeId inode, BlockIndex block) const {
+  return group_of_block(id().volume, inode, block, env_.data_groups) == id().index;
+}
+
+// Somebody else has completed this truncation, or a later one. It counts once that is committed.
+void GroupDriver::already_truncated(WriteCall call) {
+  after_commit([self = shared_from_this(), call = std::move(call)](bool committed) {
+    if (committed) return call.done(Status::ok(), self->core_.log().last_position());
+    call.done(Status(Code::kUnavailable, "the group's primary has changed"), {});
+  });
 }
 
 void GroupDriver::admit_parked() {
@@ -86,7 +122,7 @@ void GroupDriver::complete_partial(std::shared_ptr<WriteCall> call) {
         Status(Code::kUnavailable, "group " + to_string(id()) + " is applying its journal after a restart"),
         {});
   const ClientWrite& w = call->write;
-  uint32_t from = chunk_floor(w.offset), to = chunk_ceil(w.offset + w.length);
+  uint32_t from = chunk_floor(w.offset), to = chunk_ceil(w.offset + std::max(w.length, 1u));
   partial_[{w.inode, w.block}].count++;
   env_.readers->post([self = shared_from_this(), call, from, to] {
     auto base =
@@ -111,16 +147,18 @@ void GroupDriver::partial_base_read(std::shared_ptr<WriteCall> call, Result<Bloc
     parked_.emplace_back(deadline, call);
     return;
   }
-  uint32_t from = chunk_floor(w.offset), to = chunk_ceil(w.offset + w.length);
+  uint32_t from = chunk_floor(w.offset), to = chunk_ceil(w.offset + std::max(w.length, 1u));
   auto newer = overlay_.touching(w.inode, w.block, from, to - from, core_.log().last());
-  BlockPiece piece = laid_over(std::move(*base), from, newer);
+  BlockPiece piece = laid_over(std::move(*base), w.block, from, newer);
   WriteCall whole{w, call->deadline_ms, std::move(call->done)};
-  whole.write.kind = RecordKind::kWrite;
+  if (!is_truncate(w)) whole.write.kind = RecordKind::kWrite;
   whole.write.offset = from;
   whole.write.length = to - from;
   whole.write.payload = Buffer::make(to - from, [&](uint8_t* out) {
     std::memcpy(out, piece.bytes.data(), to - from);
-    if (w.kind == RecordKind::kPunch) {
+    if (is_truncate(w)) {
+      std::memset(out + (w.offset - from), 0, to - w.offset);
+    } else if (w.kind == RecordKind::kPunch) {
       std::memset(out + (w.offset - from), 0, w.length);
     } else {
       std::memcpy(out + (w.offset - from), w.payload.data(), w.length);

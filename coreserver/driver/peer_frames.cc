@@ -13,11 +13,13 @@ namespace {
 // A piece of a block on its way to a remote that is rebuilt.
 Status deliver_piece(ServerId from, const data::v1::Resync& piece, Buffer payload,
                      const WithGroup& with_group) {
-  bool sane = piece.offset() % kChunkSize == 0 && piece.length() % kChunkSize == 0 && piece.length() > 0 &&
-              uint64_t{piece.offset()} + piece.length() <= kMaxBlockSize && piece.length() == payload.size();
+  bool chunks = piece.offset() % kChunkSize == 0 && piece.length() % kChunkSize == 0;
+  bool sane = piece.length() > 0 && uint64_t{piece.offset()} + piece.length() <= kMaxBlockSize &&
+              piece.length() == payload.size() && (chunks || piece.batch());
+  if (piece.inode_state()) sane = payload.empty();
   if (!sane) return {Code::kCorrupt, "a piece of a resync with an impossible range"};
   std::vector<uint32_t> checksums(piece.checksums().begin(), piece.checksums().end());
-  if (!chunks_match(payload.span(), checksums))
+  if (!piece.inode_state() && !chunks_match(payload.span(), checksums))
     return {Code::kCorrupt, "a piece of a resync does not match its checksums"};
   GroupId group{VolumeId(piece.group().volume()), GroupIndex(piece.group().group())};
   with_group(group, [from, piece, payload = std::move(payload)](GroupDriver* g) {

@@ -130,7 +130,7 @@ Result<std::vector<std::string>> choose_sites(const ClusterMap& map, const Volum
 }
 
 Result<std::vector<GroupMembers>> choose_members(const ClusterMap& map, const VolumePolicy& policy) {
-  if (policy.groups == 0 || policy.groups > kMaxGroups) {
+  if (policy.groups == 0 || policy.groups > kMaxGroups + 1) {
     return Status(Code::kInvalidArgument, "the number of groups is " + std::to_string(policy.groups) +
                                               "; allowed are 1 to " + std::to_string(kMaxGroups));
   }

@@ -17,7 +17,7 @@
 
 namespace shima {
 
-inline constexpr uint32_t kMaxGroups = 1024;  // data groups of a volume
+inline constexpr uint32_t kMaxGroups = 1024;  // data groups of a volume; its metadata group comes on top
 
 struct PlacementServer {
   ServerId id;
@@ -41,7 +41,7 @@ struct VolumePolicy {
   std::vector<std::string>
       sites;  // exactly `copies` of them; or empty: the home and the first others by name
   std::string home;
-  uint32_t groups = 0;  // W: 1 .. kMaxGroups
+  uint32_t groups = 0;  // all replica groups: 1 .. kMaxGroups + 1
 };
 
 struct RemoteMember {

@@ -65,6 +65,8 @@ void ReplicaGroup::on_write(const ClientWrite& write, Effects& out) {
   h.offset = write.offset;
   h.length = write.length;
   h.checksums = write.checksums;
+  h.fence = write.fence;
+  h.time_ns = write.time_ns;
   record->payload = write.payload;
   waiting_.push_back({write.token, h.position});
   append_locally(std::move(record), out);

@@ -20,7 +20,7 @@ namespace shima::replication {
 struct ConfigChanged {  // the volume's record was read from etcd
   GroupConfig config;
 };
-struct ClientWrite {   // a client wants a change; whole chunks only
+struct ClientWrite {   // a client wants a change; whole chunks only, or one batch of metadata
   uint64_t token = 0;  // comes back in Acknowledge
   ClientId client;
   RequestId request;
@@ -33,6 +33,8 @@ struct ClientWrite {   // a client wants a change; whole chunks only
   uint32_t length = 0;  // bytes
   std::vector<uint32_t> checksums;
   Buffer payload;
+  uint64_t fence = 0;   // as in RecordHeader
+  int64_t time_ns = 0;  // as in RecordHeader
 };
 struct LocalDurable {  // the journal has fdatasync'ed the record at `upto` and all before it
   Position upto;

@@ -29,6 +29,9 @@ struct GroupConfig {
   ConfigVersion version;  // of the volume's record
   Term term;
   AckMode ack = AckMode::kLocal;
+  // The secondary keeps a full copy of the state, not only what is not yet safe elsewhere (metadata groups): it
+  // always folds.
+  bool full_secondary = false;
   std::vector<Member> members;
 
   const Member* find(ServerId server) const {
@@ -46,6 +49,8 @@ struct GroupConfig {
     }
     return ServerId();
   }
+  // R7, and full_secondary: trimmed records must be in the secondary's state first.
+  bool secondary_folds() const { return full_secondary || !has_whole_remote(); }
   bool has_whole_remote() const {
     return std::any_of(members.begin(), members.end(),
                        [](const Member& m) { return m.role == Role::kRemote && m.whole; });

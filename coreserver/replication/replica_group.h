@@ -165,7 +165,7 @@ class ReplicaGroup {
   Append append_header(const Peer& peer) const;
   // journal_trim.cc
   Sequence trim_point() const;
-  bool folding() const { return !config_.has_whole_remote(); }
+  bool folding() const { return config_.secondary_folds(); }
   void advance_trim(Effects& out);
   void release_journal(Effects& out);
   void on_checkpointed(const Checkpointed& event, Effects& out);

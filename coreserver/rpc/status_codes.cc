@@ -28,6 +28,7 @@ constexpr Row kOutward[] = {
     {Code::kFailedPrecondition, grpc::StatusCode::FAILED_PRECONDITION},
     {Code::kInternal, grpc::StatusCode::INTERNAL},
     {Code::kIo, grpc::StatusCode::UNKNOWN},
+    {Code::kStaleFence, grpc::StatusCode::ABORTED},
 };
 
 // gRPC's codes without `shima-code`: gRPC itself, or a proxy, has spoken.

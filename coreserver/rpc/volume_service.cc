@@ -16,6 +16,7 @@ VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_
   spec.ack =
       request.ack() == cluster::v1::ACK_MODE_ALL ? replication::AckMode::kAll : replication::AckMode::kLocal;
   spec.size_bytes = request.size_bytes();
+  spec.max_inodes = request.max_inodes();
   if (request.block_size() != 0) spec.block_size = request.block_size();
   if (request.groups() != 0) spec.groups = request.groups();
   return spec;
@@ -36,7 +37,8 @@ void encode_summary(const VolumeInfo& volume, VolumeSummary& out) {
                                                        : cluster::v1::ACK_MODE_LOCAL);
   out.set_block_size(volume.block_size);
   out.set_size_bytes(volume.size_bytes);
-  out.set_groups(static_cast<uint32_t>(volume.groups.size()));
+  out.set_max_inodes(volume.max_inodes);
+  out.set_groups(volume.data_groups());
   out.set_config_version(volume.config_version.value);
   out.set_deleting(volume.deleting);
 }

@@ -210,12 +210,12 @@ std::string Checkers::server_not_converged(const Server& s) const {
     return words(s) + " has checkpointed only " + words(s.disk().checkpoint().applied.sequence);
   if (s.disk().records() && !(s.role() == Role::kPrimary && someone_holds_back()))
     return words(s) + " still has " + std::to_string(s.disk().records()) + " records in its journal";
-  if (s.role() == Role::kSecondary && config_->has_whole_remote()) {
+  if (s.role() == Role::kSecondary && !config_->secondary_folds()) {
     return s.disk().blocks().empty() ? "" : "the secondary still has blocks";
   }
   if (s.role() == Role::kSecondary && core.folded() != committed())
     return "the secondary has folded only up to " + words(core.folded());
-  bool full = s.role() != Role::kSecondary || servers_.size() == 2;
+  bool full = s.role() != Role::kSecondary || servers_.size() == 2 || config_->full_secondary;
   if (full && s.disk().blocks() != result_)
     return words(s) + " holds other blocks than the committed log makes";
   if (s.role() == Role::kPrimary && s.visible_blocks() != result_)

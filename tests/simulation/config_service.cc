@@ -12,6 +12,7 @@ ConfigService::ConfigService(Run& run, std::vector<Server*> servers, Checkers& c
   config_.version = ConfigVersion(1);
   config_.term = Term(1);
   config_.ack = run.parameters.ack;
+  config_.full_secondary = run.parameters.full_secondary;
   for (size_t i = 0; i < servers_.size(); i++) {
     Role role = i == 0 ? Role::kPrimary : i == 1 ? Role::kSecondary : Role::kRemote;
     config_.members.push_back({ServerId(i + 1), Incarnation(1), role, true, true});

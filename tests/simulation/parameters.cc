@@ -65,6 +65,7 @@ Parameters draw_parameters(Random& r, uint64_t operations, const replication::Pr
   p.chaos_us = r.between(2000, 6000) * 1000;
   p.think_us_max = 2 * p.chaos_us * p.clients * p.depth / (operations + 1);
   p.client_timeout_us = r.between(50, 600) * 1000;
+  p.full_secondary = r.chance(250);
   return p;
 }
 

@@ -15,6 +15,7 @@ namespace shima::simulation {
 struct Parameters {
   uint64_t remotes = 1;  // 0 to 2
   replication::AckMode ack = replication::AckMode::kLocal;
+  bool full_secondary = false;  // as metadata groups have it
   replication::GroupOptions group;
 
   uint64_t lan_us_max = 500, wan_us = 20000, wan_jitter_us = 5000;

@@ -28,6 +28,20 @@ TEST(ChunkChecksums, NoticeAFlippedBit) {
   EXPECT_FALSE(chunks_match(bytes.slice(0, kChunkSize).span(), crcs));
 }
 
+TEST(ChunkChecksums, TheLastChunkMayBeShorter) {
+  EXPECT_TRUE(chunk_checksums({}).empty());
+  EXPECT_TRUE(chunks_match({}, {}));
+  Buffer bytes = Buffer::make(kChunkSize + 3, [](uint8_t* p) { std::memset(p, 'x', kChunkSize + 3); });
+  auto crcs = chunk_checksums(bytes.span());
+  ASSERT_EQ(crcs.size(), 2u);
+  EXPECT_EQ(crcs[1], crc32c(bytes.slice(kChunkSize, 3).span()));
+  EXPECT_TRUE(chunks_match(bytes.span(), crcs));
+  EXPECT_FALSE(chunks_match(bytes.slice(0, kChunkSize + 2).span(), crcs)) << "a byte is missing";
+  EXPECT_FALSE(chunks_match(bytes.slice(0, kChunkSize).span(), crcs));
+  crcs.pop_back();
+  EXPECT_FALSE(chunks_match(bytes.span(), crcs));
+}
+
 TEST(Buffer, ASliceSharesMemoryAndOutlivesItsParent) {
   Buffer slice;
   const uint8_t* where = nullptr;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -71,6 +72,21 @@ inline RecordPtr make_punch(uint64_t sequence, uint64_t block, uint32_t offset, 
   return record;
 }
 
+// The file's bytes at and beyond `offset` of `block` go; `chunk`, if any, replaces the 4 KiB before it.
+inline RecordPtr make_truncate(uint64_t sequence, uint64_t fence, uint64_t block, uint32_t offset,
+                               Buffer chunk = Buffer(), GroupId group = kTestGroup) {
+  const auto length = static_cast<uint32_t>(chunk.size());
+  auto record =
+      std::make_shared<Record>(*make_write(sequence, block, offset - length, std::move(chunk), group));
+  record->header.kind = RecordKind::kTruncate;
+  record->header.fence = fence;
+  return record;
+}
+
+inline RecordPtr make_removal(uint64_t sequence, GroupId group = kTestGroup) {
+  return make_truncate(sequence, kRemovedFence, 0, 0, Buffer(), group);
+}
+
 inline BlockKey key_of(uint64_t block, GroupId group = kTestGroup) {
   return {group, InodeId(1), BlockIndex(block)};
 }
@@ -89,10 +105,29 @@ inline RecordPtr random_record(uint64_t seed, uint64_t sequence, uint64_t blocks
   return make_write(sequence, block, first * kChunkSize, bytes_of_seed(random(), count * kChunkSize));
 }
 
+// The same with times, and with truncations, each of which has its sequence as fence.
+inline RecordPtr random_file_record(uint64_t seed, uint64_t sequence, uint64_t blocks) {
+  std::mt19937_64 random(seed * 7000003 + sequence);
+  const uint32_t chunks = kTestBlock / kChunkSize;
+  const auto time_ns = static_cast<int64_t>(sequence * 1000 + random() % 3000);
+  auto timed = [&](const RecordPtr& record) {
+    auto copy = std::make_shared<Record>(*record);
+    copy->header.time_ns = time_ns;
+    return RecordPtr(copy);
+  };
+  if (random() % 6 != 0) return timed(random_record(seed, sequence, blocks));
+  const uint64_t block = random() % blocks;
+  const uint32_t end = static_cast<uint32_t>(random() % (chunks + 1)) * kChunkSize;
+  const bool with_chunk = end > 0 && random() % 2 == 0;
+  return timed(make_truncate(sequence, sequence, block, end,
+                             with_chunk ? bytes_of_seed(random(), kChunkSize) : Buffer()));
+}
+
 // What the blocks must hold: the plain truth to compare with.
 class ModelBlocks {
  public:
   void apply(const Record& record) {
+    if (record.header.kind == RecordKind::kTruncate) return truncate(record);
     auto& bytes = blocks_.try_emplace(record.header.block.value, kTestBlock, uint8_t{0}).first->second;
     auto* out = bytes.data() + record.header.offset;
     if (record.header.kind == RecordKind::kWrite) {
@@ -112,6 +147,20 @@ class ModelBlocks {
   }
 
  private:
+  void truncate(const Record& record) {
+    const RecordHeader& h = record.header;
+    if (!record.payload.empty()) {
+      auto& bytes = blocks_.try_emplace(h.block.value, kTestBlock, uint8_t{0}).first->second;
+      std::memcpy(bytes.data() + h.offset, record.payload.data(), record.payload.size());
+    }
+    for (auto& [block, bytes] : blocks_) {
+      const uint32_t from = block > h.block.value    ? 0
+                            : block == h.block.value ? h.offset + h.length
+                                                     : kTestBlock;
+      std::fill(bytes.begin() + from, bytes.end(), uint8_t{0});
+    }
+  }
+
   std::map<uint64_t, std::vector<uint8_t>> blocks_;
 };
 

@@ -212,7 +212,7 @@ TEST_F(Cluster, AVolumeIsMadeWithItsMembersAndTheirIncarnations) {
   VolumeInfo v = create("db").value();
   EXPECT_EQ(v, store_.get("db").value());
   EXPECT_EQ(v.home, "site-a");
-  EXPECT_EQ(v.groups.size(), 8u);
+  EXPECT_EQ(v.data_groups(), 8u);
   EXPECT_EQ(v.member_servers().size(), 6u);
   EXPECT_EQ(v.groups[0].members[0].incarnation, Incarnation(1));
   EXPECT_EQ(create("db").status().code(), Code::kAlreadyExists);

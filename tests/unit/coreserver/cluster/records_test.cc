@@ -22,6 +22,8 @@ TEST(Records, AVolumeComesBackAsItWas) {
   volume.deleting = true;
   volume.dropped_by = {ServerId(2)};
   volume.groups[0].members[2].whole = false;
+  volume.groups.back().metadata = true;
+  volume.max_inodes = 1000;
   VolumeInfo back = decode_volume(item("/shima/v1/volumes/db", encode_volume(volume))).value();
   EXPECT_EQ(back.mod_revision, EtcdRevision(7));
   back.mod_revision = volume.mod_revision;
@@ -88,6 +90,9 @@ TEST(Records, ContentThatCannotBeIsRefused) {
   EXPECT_EQ(code_of(v), Code::kCorrupt);
   v = sample_volume();
   v.groups[0].term = Term();
+  EXPECT_EQ(code_of(v), Code::kCorrupt);
+  v = sample_volume();
+  v.groups[0].metadata = true;
   EXPECT_EQ(code_of(v), Code::kCorrupt);
   v = sample_volume();
   v.home = "site-b";

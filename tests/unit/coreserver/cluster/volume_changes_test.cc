@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "coreserver/cluster/cidr.h"
+#include "common/network/cidr.h"
 #include "coreserver/cluster/site_rules.h"
 #include "coreserver/cluster/volume_planning.h"
 #include "tests/unit/coreserver/cluster/sample_cluster.h"
@@ -121,7 +121,12 @@ TEST(VolumePlanning, DefaultsToThreeCopiesAndTheFirstSiteThatCanBeAHome) {
   EXPECT_EQ(v.home, "site-b");
   EXPECT_EQ(v.sites.size(), 3u);
   EXPECT_EQ(v.sites.front(), "site-b");
-  EXPECT_EQ(v.groups.size(), kDefaultGroups);
+  EXPECT_EQ(v.data_groups(), kDefaultGroups);
+  EXPECT_EQ(v.groups.size(), kDefaultGroups + 1);
+  EXPECT_TRUE(v.groups.back().metadata);
+  EXPECT_FALSE(v.groups.front().metadata);
+  EXPECT_TRUE(group_config_of(v, v.groups.back().index).full_secondary);
+  EXPECT_FALSE(group_config_of(v, v.groups.front().index).full_secondary);
   for (const GroupInfo& g : v.groups) {
     EXPECT_EQ(g.members.size(), 4u);
     EXPECT_EQ(g.members[0].role, Role::kPrimary);
@@ -141,6 +146,8 @@ TEST(VolumePlanning, RefusesWhatCannotBe) {
   EXPECT_EQ(code_of({.sites = {"site-a", "site-b"}, .home = "site-c"}), Code::kInvalidArgument);
   EXPECT_EQ(code_of({.block_size = 100000}), Code::kInvalidArgument);
   EXPECT_EQ(code_of({.groups = 0}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.groups = 1025}), Code::kInvalidArgument);
+  EXPECT_EQ(code_of({.groups = 1024}), Code::kOk);
   EXPECT_EQ(code_of({.sites = {"site-c", "site-a"}}), Code::kOk);
   EXPECT_EQ(plan_volume(ClusterState(), {.name = "db"}).status().code(), Code::kFailedPrecondition);
 }

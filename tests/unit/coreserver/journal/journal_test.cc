@@ -35,6 +35,40 @@ TEST_F(Journaling, RecordsAreThereAfterReopening) {
   }
 }
 
+// Batches of metadata have any length; their last checksum is of what is left.
+TEST_F(Journaling, BatchesAndTruncationsComeBackAsTheyWere) {
+  open();
+  std::vector<RecordPtr> records;
+  uint64_t sequence = 0;
+  for (uint32_t bytes : {1u, 4095u, 4096u, 4097u, 70001u}) {
+    auto batch = std::make_shared<Record>();
+    batch->header.group = kA;
+    batch->header.position = {Term(1), Sequence(++sequence)};
+    batch->header.kind = RecordKind::kBatch;
+    batch->header.length = bytes;
+    batch->payload = Buffer::make(bytes, [](uint8_t* p) { p[0] = 1; });
+    batch->header.checksums = chunk_checksums(batch->payload.span());
+    records.push_back(batch);
+  }
+  for (uint32_t bytes : {0u, kChunkSize}) {
+    auto truncation = std::make_shared<Record>(*make_record(kA, ++sequence, 1, bytes));
+    truncation->header.kind = RecordKind::kTruncate;
+    truncation->header.offset = 2 * kChunkSize;
+    truncation->header.fence = kRemovedFence;
+    truncation->header.time_ns = 5;
+    records.push_back(truncation);
+  }
+  for (const RecordPtr& record : records) ASSERT_TRUE(append(record));
+  for (int i = 0; i < 2; ++i) {
+    open();
+    EXPECT_EQ(recovered_sequences(kA), range(1, sequence));
+    auto back = journal_->read(kA, Sequence(1), Sequence(sequence), 1 << 20);
+    ASSERT_TRUE(back.is_ok()) << back.status().to_string();
+    ASSERT_EQ(back->size(), records.size());
+    for (size_t n = 0; n < records.size(); n++) EXPECT_EQ(*(*back)[n], *records[n]) << n;
+  }
+}
+
 TEST_F(Journaling, AnswersComeInTheOrderOfTheCallsAndBatchesShareASync) {
   open();
   std::mutex mutex;

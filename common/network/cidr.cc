@@ -1,4 +1,4 @@
-#include "coreserver/cluster/cidr.h"
+#include "common/network/cidr.h"
 
 #include <arpa/inet.h>
 
