@@ -1,5 +1,8 @@
 #include "accessserver/volume/piece_codec.h"
 
+#include <limits>
+
+#include "accessserver/volume/job_codec.h"
 #include "common/types/crc32c.h"
 #include "shima/data/v1/data.pb.h"
 
@@ -8,44 +11,82 @@ namespace {
 
 namespace pb = shima::data::v1;
 
+// ---- requests
+
+template <typename Request>
+void address(const Piece& piece, const RequestContext& context, Request& request) {
+  request.set_volume(context.volume.value);
+  request.set_group(piece.group.value);
+  request.set_deadline_ms(context.deadline_ms);
+}
+
+// Requests that change something, and jobs.
+template <typename Request>
+void identify(const Piece& piece, const RequestContext& context, Request& request) {
+  request.set_client(context.client.value);
+  request.set_request(piece.request.value);
+  request.set_settled_below(context.settled_below.value);
+  request.set_known_sequence(context.known_sequence.value);
+}
+
 void encode_read(const Piece& piece, const RequestContext& context, pb::ReadRequest& read) {
   BlockPiece chunks = whole_chunks(piece.where);
-  read.set_volume(context.volume.value);
-  read.set_group(piece.group.value);
-  read.set_inode(context.inode.value);
+  address(piece, context, read);
+  read.set_inode(piece.operation->inode.value);
   read.set_block(chunks.block.value);
   read.set_offset(chunks.offset);
   read.set_length(chunks.length);
   read.set_own_replica(!piece.operation->site.empty());
-  read.set_deadline_ms(context.deadline_ms);
 }
 
 void encode_write(const Piece& piece, const RequestContext& context, pb::WriteRequest& write) {
-  write.set_volume(context.volume.value);
-  write.set_group(piece.group.value);
-  write.set_client(context.client.value);
-  write.set_request(piece.request.value);
-  write.set_settled_below(context.settled_below.value);
-  write.set_known_sequence(context.known_sequence.value);
-  write.set_inode(context.inode.value);
+  const Operation& operation = *piece.operation;
+  address(piece, context, write);
+  identify(piece, context, write);
+  write.set_inode(operation.inode.value);
   write.set_block(piece.where.block.value);
   write.set_offset(piece.where.offset);
   write.set_length(piece.where.length);
-  write.set_punch(piece.operation->kind == OperationKind::kPunch);
+  write.set_punch(operation.kind == OperationKind::kPunch);
   write.mutable_checksums()->Add(piece.checksums.begin(), piece.checksums.end());
-  write.set_deadline_ms(context.deadline_ms);
+  write.set_fence(operation.tags.fence);
+  write.set_time_ns(operation.tags.time_ns);
+  write.set_truncate(operation.kind == OperationKind::kTruncate);
+  write.set_remove(operation.remove);
 }
 
-Status status_of(uint32_t code, const std::string& message) {
-  if (code == 0) return {};
+void encode_job(const Piece& piece, const RequestContext& context, pb::JobRequest& job) {
+  address(piece, context, job);
+  identify(piece, context, job);
+  job.set_checksum(piece.checksums[0]);
+}
+
+void encode_inode_query(const Piece& piece, const RequestContext& context, pb::InodeRequest& inode) {
+  address(piece, context, inode);
+  inode.set_inode(piece.operation->inode.value);
+}
+
+void encode_seek(const Piece& piece, const RequestContext& context, pb::SeekRequest& seek) {
+  address(piece, context, seek);
+  seek.set_inode(piece.operation->inode.value);
+  seek.set_block(piece.where.block.value);
+  seek.set_offset(piece.where.offset);
+  seek.set_hole(piece.operation->hole);
+}
+
+// ---- replies
+
+template <typename Reply>
+Status status_of(const Reply& reply) {
+  if (reply.code() == 0) return {};
   // A code that this version does not know cannot be one that it could react to.
-  Code known = code <= static_cast<uint32_t>(Code::kIo) ? static_cast<Code>(code) : Code::kInternal;
-  return {known, message};
+  bool known = reply.code() <= static_cast<uint32_t>(kLastCode);
+  return {known ? static_cast<Code>(reply.code()) : Code::kInternal, reply.message()};
 }
 
 PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::ReadReply& reply) {
-  PieceReply result{.status = status_of(reply.code(), reply.message()),
-                    .sequence = Sequence(reply.sequence())};
+  PieceReply result{
+      .status = status_of(reply), .sequence = Sequence(reply.sequence()), .fence = reply.fence()};
   if (!result.status) return result;
   if (reply.all_zero()) {
     result.all_zero = true;
@@ -57,9 +98,52 @@ PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::R
                                          std::to_string(frame.payload.size()) + " in the reply"};
     return result;
   }
-  result.status =
+  Status intact =
       verify_payload(frame.payload.span(), {reply.checksums().data(), size_t(reply.checksums_size())});
+  // Too few checksums are the reply's fault, whatever verify_payload() calls them: worth another try.
+  if (!intact) result.status = {Code::kCorrupt, intact.message()};
   result.bytes = frame.payload.slice(piece.where.offset - chunks.offset, piece.where.length);
+  return result;
+}
+
+PieceReply decode_job(const Frame& frame, const pb::JobReply& reply) {
+  PieceReply result{.status = status_of(reply), .sequence = Sequence(reply.sequence())};
+  if (!result.status) return result;
+  Result<metadata::v1::JobReply> job = decode_job_reply(frame.payload, reply.checksum());
+  if (job) {
+    result.job_reply = std::move(*job);
+  } else {
+    result.status = job.status();
+  }
+  return result;
+}
+
+PieceReply decode_inode_reply(const pb::InodeReply& reply) {
+  return {.status = status_of(reply),
+          .inode_data = {.fence = reply.fence(),
+                         .mtime_ns = reply.mtime_ns(),
+                         .changes = reply.changes(),
+                         .used_bytes = reply.used_bytes(),
+                         .volume_used_bytes = reply.group_used_bytes()}};
+}
+
+PieceReply decode_seek_reply(const Piece& piece, const pb::SeekReply& reply, uint32_t block_size) {
+  PieceReply result{.status = status_of(reply)};
+  if (!result.status || !reply.found()) return result;
+  BlockIndex block(reply.block());
+  bool inside =
+      reply.offset() < block_size && block.value < std::numeric_limits<uint64_t>::max() / block_size;
+  bool after =
+      block > piece.where.block || (block == piece.where.block && reply.offset() >= piece.where.offset);
+  bool asked_for = !piece.operation->hole || block == piece.where.block;
+  if (inside && after && asked_for) {
+    result.found = block.value * block_size + reply.offset();
+  } else {
+    result.status = {Code::kInternal, "asked from block " + std::to_string(piece.where.block.value) +
+                                          " offset " + std::to_string(piece.where.offset) +
+                                          " on, the server found block " + std::to_string(block.value) +
+                                          " offset " + std::to_string(reply.offset()) + ": versions differ?"};
+  }
   return result;
 }
 
@@ -73,10 +157,24 @@ std::vector<uint32_t> write_checksums(const BlockPiece& where, const Buffer& pay
 
 Frame encode_request(const Piece& piece, const RequestContext& context) {
   pb::Header header;
-  if (piece.operation->kind == OperationKind::kRead) {
-    encode_read(piece, context, *header.mutable_read());
-  } else {
-    encode_write(piece, context, *header.mutable_write());
+  switch (piece.operation->kind) {
+    case OperationKind::kRead:
+      encode_read(piece, context, *header.mutable_read());
+      break;
+    case OperationKind::kWrite:
+    case OperationKind::kPunch:
+    case OperationKind::kTruncate:
+      encode_write(piece, context, *header.mutable_write());
+      break;
+    case OperationKind::kJob:
+      encode_job(piece, context, *header.mutable_job());
+      break;
+    case OperationKind::kInodeData:
+      encode_inode_query(piece, context, *header.mutable_inode());
+      break;
+    case OperationKind::kSeek:
+      encode_seek(piece, context, *header.mutable_seek());
+      break;
   }
   Frame frame;
   frame.id = piece.frame;
@@ -85,14 +183,30 @@ Frame encode_request(const Piece& piece, const RequestContext& context) {
   return frame;
 }
 
-PieceReply decode_reply(const Piece& piece, const Frame& frame) {
+PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_size) {
   pb::Header header;
-  bool is_read = piece.operation->kind == OperationKind::kRead;
   if (header.ParseFromString(frame.header)) {
-    if (is_read && header.has_read_reply()) return decode_read_reply(piece, frame, header.read_reply());
-    if (!is_read && header.has_write_reply()) {
-      const pb::WriteReply& reply = header.write_reply();
-      return {.status = status_of(reply.code(), reply.message()), .sequence = Sequence(reply.sequence())};
+    switch (piece.operation->kind) {
+      case OperationKind::kRead:
+        if (header.has_read_reply()) return decode_read_reply(piece, frame, header.read_reply());
+        break;
+      case OperationKind::kWrite:
+      case OperationKind::kPunch:
+      case OperationKind::kTruncate:
+        if (header.has_write_reply()) {
+          const pb::WriteReply& reply = header.write_reply();
+          return {.status = status_of(reply), .sequence = Sequence(reply.sequence())};
+        }
+        break;
+      case OperationKind::kJob:
+        if (header.has_job_reply()) return decode_job(frame, header.job_reply());
+        break;
+      case OperationKind::kInodeData:
+        if (header.has_inode_reply()) return decode_inode_reply(header.inode_reply());
+        break;
+      case OperationKind::kSeek:
+        if (header.has_seek_reply()) return decode_seek_reply(piece, header.seek_reply(), block_size);
+        break;
     }
   }
   return {.status = {Code::kInternal,

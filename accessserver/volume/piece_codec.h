@@ -1,6 +1,7 @@
 // Requests and replies of one piece as frames' headers (api/shima/data/v1/data.proto).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "accessserver/volume/operation.h"
@@ -12,7 +13,6 @@ namespace shima {
 // What a request carries besides its piece.
 struct RequestContext {
   VolumeId volume;
-  InodeId inode;
   ClientId client;
   RequestId settled_below;
   Sequence known_sequence;
@@ -21,9 +21,13 @@ struct RequestContext {
 
 struct PieceReply {
   Status status;      // as the server said it, or kCorrupt if the payload's checksum is wrong
-  Sequence sequence;  // of the block version
+  Sequence sequence;  // of the block version, or the job's record
   Buffer bytes;       // reads: exactly the piece's bytes
   bool all_zero = false;
+  uint64_t fence = 0;             // reads
+  InodeData inode_data;           // inode queries
+  std::optional<uint64_t> found;  // seeks: bytes from the start of the file, at or after the piece's place
+  std::optional<metadata::v1::JobReply> job_reply;
 };
 
 // Checksums of a write's payload as WriteRequest wants them.
@@ -31,8 +35,8 @@ std::vector<uint32_t> write_checksums(const BlockPiece& where, const Buffer& pay
 
 Frame encode_request(const Piece& piece, const RequestContext& context);
 
-// kInternal if the frame is no reply to such a piece.
-PieceReply decode_reply(const Piece& piece, const Frame& frame);
+// kInternal if the frame is no reply to such a piece, or one that cannot be.
+PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_size);
 
 // The first frame of each side.
 Frame encode_greeting(ClientId client, ServerId expected);

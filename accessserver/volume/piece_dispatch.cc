@@ -3,11 +3,11 @@
 #include <cstring>
 
 #include "accessserver/volume/volume_session.h"
+#include "common/types/record.h"
 
 namespace shima {
 namespace {
 
-constexpr InodeId kTheOneFile{1};
 constexpr uint32_t kMaxCorruptTries = 3;
 
 bool is_worth_another_try(Code code) {
@@ -15,24 +15,94 @@ bool is_worth_another_try(Code code) {
          code == Code::kDeadlineExceeded;
 }
 
+// Zeros for holes: read, never written, so that one piece of memory is enough for all of them.
+Buffer zeros(uint32_t size) {
+  static const Buffer kZeros = Buffer::zeros(kMaxBlockSize);
+  return kZeros.slice(0, size);
+}
+
+void take_bytes(Operation& operation, const Piece& piece, PieceReply& reply) {
+  operation.fence = std::max(operation.fence, reply.fence);
+  if (!operation.assembled) {
+    operation.whole = reply.all_zero ? zeros(piece.where.length) : std::move(reply.bytes);
+  } else if (reply.all_zero) {
+    std::memset(operation.assembled.get() + piece.where.range_offset, 0, piece.where.length);
+  } else {
+    std::memcpy(operation.assembled.get() + piece.where.range_offset, reply.bytes.data(), piece.where.length);
+  }
+}
+
+void add_inode_data(InodeData& sum, const InodeData& group) {
+  sum.fence = std::max(sum.fence, group.fence);
+  sum.mtime_ns = std::max(sum.mtime_ns, group.mtime_ns);
+  sum.changes += group.changes;
+  sum.used_bytes += group.used_bytes;
+  sum.volume_used_bytes += group.volume_used_bytes;
+}
+
+// Adds what a piece brought to its operation.
+void take_answer(Operation& operation, const Piece& piece, PieceReply& reply) {
+  switch (operation.kind) {
+    case OperationKind::kRead:
+      return take_bytes(operation, piece, reply);
+    case OperationKind::kJob:
+      operation.job_reply = std::move(reply.job_reply);
+      return;
+    case OperationKind::kInodeData:
+      return add_inode_data(operation.inode_data, reply.inode_data);
+    case OperationKind::kSeek:
+      if (reply.found) operation.found = std::min(operation.found.value_or(*reply.found), *reply.found);
+      return;
+    case OperationKind::kWrite:
+    case OperationKind::kPunch:
+    case OperationKind::kTruncate:
+      return;
+  }
+}
+
 }  // namespace
 
+VolumeSession::Lane& VolumeSession::lane_of(const Piece& piece) {
+  switch (piece.operation->kind) {
+    case OperationKind::kRead:
+    case OperationKind::kWrite:
+    case OperationKind::kPunch:
+      return bytes_lane_;
+    default:
+      return small_lane_;
+  }
+}
+
 void VolumeSession::send_waiting() {
-  while (!waiting_.empty() && in_flight_ < options_.max_in_flight) {
-    PiecePtr piece = waiting_.front();
-    if (in_flight_ > 0 && in_flight_bytes_ + piece->cost() > options_.max_in_flight_bytes) return;
-    waiting_.pop_front();
+  send_waiting(small_lane_);
+  send_waiting(bytes_lane_);
+}
+
+void VolumeSession::send_waiting(Lane& lane) {
+  while (!lane.waiting.empty() && lane.in_flight < options_.max_in_flight) {
+    PiecePtr piece = lane.waiting.front();
+    if (lane.in_flight > 0 && lane.in_flight_bytes + piece->cost() > options_.max_in_flight_bytes) return;
+    lane.waiting.pop_front();
     if (!piece->operation->error.is_ok()) {  // another piece of it failed: do not begin this one
-      end_piece(piece, piece->operation->error);
+      end_later(piece);
       continue;
     }
-    in_flight_++;
-    in_flight_bytes_ += piece->cost();
+    lane.in_flight++;
+    lane.in_flight_bytes += piece->cost();
     piece->placed = true;
-    if (piece->operation->kind != OperationKind::kRead)
-      piece->request = groups_[piece->group.value].window.begin();
+    if (piece->wants_request_id) piece->request = groups_[piece->group.value].window.begin();
     send_piece(piece);
   }
+}
+
+// In a turn of its own: a caller whose operation is being taken in must not find itself in a callback.
+void VolumeSession::end_later(const PiecePtr& piece) {
+  ending_.push_back(piece);
+  if (ending_.size() > 1) return;
+  loop_.post([this] {
+    for (const PiecePtr& ended : std::exchange(ending_, {})) end_piece(ended, ended->operation->error);
+    send_waiting();
+  });
 }
 
 void VolumeSession::send_piece(const PiecePtr& piece) {
@@ -47,22 +117,25 @@ void VolumeSession::send_piece(const PiecePtr& piece) {
   piece->link = &link;
   piece->sent_us = now;
   piece->server = member->server;
-  piece->term = layout_->groups[piece->group.value].term;
+  piece->term = group_layout(piece->group).term;
   piece->server_name = member->server_name;
   total_.pieces_sent++, window_.pieces_sent++;
   if (piece->times_sent++ > 0) total_.pieces_sent_again++, window_.pieces_sent_again++;
   out_[piece->frame] = piece;
   link.send(encode_request(*piece, {.volume = volume_,
-                                    .inode = kTheOneFile,
                                     .client = client_,
                                     .settled_below = group.window.settled_below(),
                                     .known_sequence = group.known,
                                     .deadline_ms = static_cast<uint32_t>(left_ms)}));
 }
 
+const GroupLayout& VolumeSession::group_layout(GroupIndex group) const {
+  return group.value < data_groups_ ? layout_->groups[group.value] : layout_->metadata;
+}
+
 const MemberLayout* VolumeSession::choose_member(const Piece& piece, Status& why_not) const {
   const std::string& site = piece.operation->site;
-  for (const MemberLayout& member : layout_->groups[piece.group.value].members) {
+  for (const MemberLayout& member : group_layout(piece.group).members) {
     // The home has two members; its primary has every block, its secondary only second copies.
     bool wanted =
         site.empty() || site == layout_->home ? member.kind == MemberKind::kPrimary : member.site == site;
@@ -101,10 +174,10 @@ void VolumeSession::on_reply(Frame frame) {
   auto found = out_.find(frame.id);
   if (found == out_.end()) return;  // given up at its deadline
   PiecePtr piece = found->second;
-  PieceReply reply = decode_reply(*piece, frame);
+  PieceReply reply = decode_reply(*piece, frame, block_size_);
   Code code = reply.status.code();
   if (code == Code::kOk) {
-    on_good_reply(piece, reply);
+    on_good_reply(piece, std::move(reply));
   } else if (code == Code::kCorrupt) {
     total_.checksum_errors++, window_.checksum_errors++;
     if (++piece->times_corrupt < kMaxCorruptTries)
@@ -118,21 +191,11 @@ void VolumeSession::on_reply(Frame frame) {
   send_waiting();
 }
 
-void VolumeSession::on_good_reply(const PiecePtr& piece, const PieceReply& reply) {
+void VolumeSession::on_good_reply(const PiecePtr& piece, PieceReply reply) {
   GroupState& group = groups_[piece->group.value];
   group.failures = 0;
-  Operation& operation = *piece->operation;
-  if (operation.site.empty()) group.known = std::max(group.known, reply.sequence);
-  if (operation.kind == OperationKind::kRead) {
-    if (!operation.assembled) {
-      operation.whole = reply.all_zero ? Buffer::zeros(piece->where.length) : reply.bytes;
-    } else if (reply.all_zero) {
-      std::memset(operation.assembled.get() + piece->where.range_offset, 0, piece->where.length);
-    } else {
-      std::memcpy(operation.assembled.get() + piece->where.range_offset, reply.bytes.data(),
-                  piece->where.length);
-    }
-  }
+  if (piece->operation->site.empty()) group.known = std::max(group.known, reply.sequence);
+  take_answer(*piece->operation, *piece, reply);
   end_piece(piece, {});
 }
 
@@ -151,6 +214,10 @@ void VolumeSession::on_link_lost(ServerId server, const ServerLink* link, const 
 void VolumeSession::park(const PiecePtr& piece, Status why) {
   if (piece->frame) out_.erase(std::exchange(piece->frame, 0));
   piece->last_error = std::move(why);
+  const Status& error = piece->operation->error;
+  // One that may have happened is tried until its end is known: afterwards nothing of the operation may
+  // happen any more, for the caller's next write to the same place would not be ordered against it.
+  if (!error.is_ok() && !piece->may_have_happened()) return end_later(piece);
   GroupState& group = groups_[piece->group.value];
   group.parked.push_back(piece);
   if (group.timer || group.fetch == FetchWish::kWanted) return;
@@ -213,8 +280,7 @@ void VolumeSession::resend_what_has_moved() {
   for (auto& [frame, piece] : out_) {
     Status why_not;
     const MemberLayout* member = choose_member(*piece, why_not);
-    bool same =
-        member && member->server == piece->server && layout_->groups[piece->group.value].term == piece->term;
+    bool same = member && member->server == piece->server && group_layout(piece->group).term == piece->term;
     if (!same) moved.push_back(piece);
   }
   std::ranges::sort(moved, {}, [](const PiecePtr& piece) { return piece->frame; });
@@ -228,8 +294,7 @@ void VolumeSession::retry_group(GroupState& group) {
 }
 
 void VolumeSession::adopt_layout(VolumeLayout layout) {
-  if (layout.volume != volume_ || layout.groups.size() != groups_.size() ||
-      layout.block_size != block_size_) {
+  if (layout.volume != volume_ || layout.groups.size() != data_groups_ || layout.block_size != block_size_) {
     closed_ = {Code::kNotFound,
                "volume " + name_ + " was deleted, and another one of this name was made: open it again"};
     return end_everything(closed_);

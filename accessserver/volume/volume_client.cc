@@ -9,6 +9,8 @@
 #include "accessserver/volume/backoff.h"
 #include "accessserver/volume/volume_session.h"
 #include "common/runtime/clock.h"
+#include "common/types/crc32c.h"
+#include "common/types/record.h"
 
 namespace shima {
 namespace {
@@ -21,9 +23,11 @@ ClientId draw_client_id() {
 
 Status check_layout(const VolumeLayout& layout) {
   bool power_of_two = layout.block_size != 0 && (layout.block_size & (layout.block_size - 1)) == 0;
-  if (!layout.volume || layout.groups.empty() || !power_of_two || layout.block_size < 4096) {
-    return {Code::kInternal, "the record of volume " + layout.name +
-                                 " lacks an id, groups or a block size that is a power of two"};
+  bool in_bounds = layout.block_size >= kChunkSize && layout.block_size <= kMaxBlockSize;
+  if (!layout.volume || layout.groups.empty() || !power_of_two || !in_bounds) {
+    return {Code::kInternal,
+            "the record of volume " + layout.name +
+                " lacks an id, groups or a block size that is a power of two from 4 KiB to 4 MiB"};
   }
   return {};
 }

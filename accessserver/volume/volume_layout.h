@@ -35,9 +35,13 @@ struct VolumeLayout {
   std::string home;                // site
   std::vector<std::string> sites;  // with a copy, the home first
   AckPolicy ack = AckPolicy::kLocal;
-  uint32_t block_size = 1u << 20;   // bytes, a power of two
-  uint64_t size_bytes = 0;          // of the volume's one file; 0: not set
-  std::vector<GroupLayout> groups;  // by index
+  uint32_t block_size = 1u << 20;  // bytes, a power of two
+  uint64_t size_bytes = 0;         // quota of its files' bytes; 0: not set
+  uint64_t max_inodes = 0;         // quota; 0: none
+  uint64_t life = 1;
+  std::vector<GroupLayout> groups;  // the data groups, by index
+  bool has_metadata = false;        // volumes made before there were files have none
+  GroupLayout metadata;             // index of this group: groups.size()
 };
 
 // Reads a volume's layout. A blocking call from a thread of the client's own; several clients may share a

@@ -4,26 +4,34 @@
 #include <cstring>
 #include <future>
 
-#include "common/types/block_routing.h"
-
 namespace shima {
 namespace {
-
-constexpr InodeId kTheOneFile{1};
 
 void add_ended(VolumeClientStats& stats, const Operation& operation, uint64_t took_us) {
   bool ok = operation.error.is_ok();
   stats.failed += !ok;
-  if (operation.kind == OperationKind::kRead) {
-    stats.reads++;
-    if (ok) stats.read_bytes += operation.length;
-    stats.read_us.record(took_us);
-  } else if (operation.kind == OperationKind::kWrite) {
-    stats.writes++;
-    if (ok) stats.written_bytes += operation.length;
-    stats.write_us.record(took_us);
-  } else {
-    stats.punches++;
+  switch (operation.kind) {
+    case OperationKind::kRead:
+      stats.reads++;
+      if (ok) stats.read_bytes += operation.length;
+      return stats.read_us.record(took_us);
+    case OperationKind::kWrite:
+      stats.writes++;
+      if (ok) stats.written_bytes += operation.length;
+      return stats.write_us.record(took_us);
+    case OperationKind::kPunch:
+      stats.punches++;
+      return;
+    case OperationKind::kTruncate:
+      stats.truncates++;
+      return;
+    case OperationKind::kJob:
+      stats.jobs++;
+      return stats.job_us.record(took_us);
+    case OperationKind::kInodeData:
+    case OperationKind::kSeek:
+      stats.queries++;
+      return;
   }
 }
 
@@ -35,100 +43,15 @@ VolumeSession::VolumeSession(LayoutSource& source, VolumeLayout layout, const Vo
       name_(layout.name),
       volume_(layout.volume),
       block_size_(layout.block_size),
+      data_groups_(static_cast<uint32_t>(layout.groups.size())),
       client_(client),
       backoff_{options.retry_min_ms, options.retry_max_ms},
       layout_(std::make_shared<const VolumeLayout>(std::move(layout))),
       fetcher_(source, name_),
-      groups_(layout_->groups.size()),
+      groups_(data_groups_ + 1),
       random_(client.value) {
   loop_.start();
 }
-
-VolumeSession::~VolumeSession() {
-  fetcher_.stop();
-  loop_.post([this] {
-    closed_ = Status(Code::kUnavailable, "the volume client is being closed");
-    end_everything(closed_);
-    for (auto& [server, link] : links_) link->close();
-  });
-  loop_.stop();
-}
-
-// ---- any thread
-
-void VolumeSession::read(uint64_t offset, uint64_t length, ReadDone done) {
-  read_site("", offset, length, std::move(done));
-}
-
-void VolumeSession::read_site(const std::string& site, uint64_t offset, uint64_t length, ReadDone done) {
-  auto operation = std::make_shared<Operation>();
-  operation->kind = OperationKind::kRead;
-  operation->site = site;
-  operation->length = length;
-  operation->done = std::move(done);
-  submit(std::move(operation), offset, {});
-}
-
-void VolumeSession::write(uint64_t offset, Buffer bytes, Done done) {
-  auto operation = std::make_shared<Operation>();
-  operation->kind = OperationKind::kWrite;
-  operation->length = bytes.size();
-  operation->done = [done = std::move(done)](Status status, const Buffer&) { done(std::move(status)); };
-  submit(std::move(operation), offset, std::move(bytes));
-}
-
-void VolumeSession::punch(uint64_t offset, uint64_t length, Done done) {
-  auto operation = std::make_shared<Operation>();
-  operation->kind = OperationKind::kPunch;
-  operation->length = length;
-  operation->done = [done = std::move(done)](Status status, const Buffer&) { done(std::move(status)); };
-  submit(std::move(operation), offset, {});
-}
-
-void VolumeSession::submit(OperationPtr operation, uint64_t offset, Buffer bytes) {
-  operation->started_us = loop_.now_us();
-  operation->deadline_us = operation->started_us + uint64_t{options_.deadline_ms} * 1000;
-  operation->error = check_range(*operation, offset);
-  if (operation->error.is_ok()) {
-    for (const BlockPiece& where : cut_at_blocks(offset, operation->length, block_size_)) {
-      auto piece = std::make_shared<Piece>();
-      piece->operation = operation;
-      piece->where = where;
-      piece->group = group_of_block(volume_, kTheOneFile, where.block, static_cast<uint32_t>(groups_.size()));
-      if (operation->kind == OperationKind::kWrite) {
-        piece->payload = bytes.slice(where.range_offset, where.length);
-        piece->checksums = write_checksums(where, piece->payload);
-      }
-      operation->pieces.push_back(std::move(piece));
-    }
-  }
-  operation->left = operation->pieces.size();
-  // An operation without pieces ends in a turn of its own: never inside the caller's call.
-  if (loop_.on_loop_thread() && operation->left > 0) return admit(operation);
-  loop_.post([this, operation = std::move(operation)] { admit(operation); });
-}
-
-Status VolumeSession::check_range(const Operation& operation, uint64_t offset) const {
-  LayoutPtr layout = current_layout();
-  uint64_t end = offset + operation.length;
-  if (end < offset || (layout->size_bytes != 0 && end > layout->size_bytes)) {
-    return {Code::kInvalidArgument, "bytes " + std::to_string(offset) + " to " + std::to_string(end) +
-                                        " are outside volume " + name_ + ", which has " +
-                                        std::to_string(layout->size_bytes) + " bytes"};
-  }
-  if (operation.site.empty() || std::ranges::count(layout->sites, operation.site)) return {};
-  std::string sites;
-  for (const std::string& site : layout->sites) sites += " " + site;
-  return {Code::kNotFound,
-          "volume " + name_ + " has no copy at site " + operation.site + "; it has copies at:" + sites};
-}
-
-VolumeSession::LayoutPtr VolumeSession::current_layout() const {
-  std::lock_guard lock(layout_mutex_);
-  return layout_;
-}
-
-VolumeLayout VolumeSession::layout() const { return *current_layout(); }
 
 template <typename F>
 auto VolumeSession::on_loop(F task) {
@@ -137,6 +60,55 @@ auto VolumeSession::on_loop(F task) {
   loop_.post([&] { promise.set_value(task()); });
   return promise.get_future().get();
 }
+
+VolumeSession::~VolumeSession() {
+  fetcher_.stop();
+  on_loop([this] {
+    closed_ = Status(Code::kUnavailable, "the volume client is being closed");
+    end_everything(closed_);
+    for (auto& [server, link] : links_) link->close();
+    return true;
+  });
+  on_loop([] { return true; });  // what callbacks began meanwhile has ended, too
+  loop_.stop();
+}
+
+// ---- any thread
+
+void VolumeSession::submit(OperationPtr operation) {
+  if (!operation->error.is_ok()) operation->pieces.clear();
+  operation->left = operation->pieces.size();
+  // An operation without pieces ends in a turn of its own: never inside the caller's call.
+  if (loop_.on_loop_thread() && operation->left > 0) return admit(operation);
+  loop_.post([this, operation = std::move(operation)] { admit(operation); });
+}
+
+Status VolumeSession::check_volume_range(const Operation& operation, uint64_t offset) const {
+  LayoutPtr layout = current_layout();
+  uint64_t end = offset + operation.length;
+  if (end < offset || (layout->size_bytes != 0 && end > layout->size_bytes)) {
+    return {Code::kInvalidArgument, "bytes " + std::to_string(offset) + " to " + std::to_string(end) +
+                                        " are outside volume " + name_ + ", which has " +
+                                        std::to_string(layout->size_bytes) + " bytes"};
+  }
+  return check_site(operation.site);
+}
+
+Status VolumeSession::check_site(const std::string& site) const {
+  LayoutPtr layout = current_layout();
+  if (site.empty() || std::ranges::count(layout->sites, site)) return {};
+  std::string sites;
+  for (const std::string& known : layout->sites) sites += " " + known;
+  return {Code::kNotFound,
+          "volume " + name_ + " has no copy at site " + site + "; it has copies at:" + sites};
+}
+
+VolumeSession::LayoutPtr VolumeSession::current_layout() const {
+  std::lock_guard lock(layout_mutex_);
+  return layout_;
+}
+
+VolumeLayout VolumeSession::layout() const { return *current_layout(); }
 
 VolumeClientStats VolumeSession::stats() {
   return on_loop([this] { return total_; });
@@ -170,17 +142,19 @@ void VolumeSession::admit(const OperationPtr& operation) {
   if (operation->kind == OperationKind::kRead && operation->left > 1) {
     operation->assembled = std::make_shared_for_overwrite<uint8_t[]>(operation->length);
   }
-  for (PiecePtr& piece : operation->pieces) waiting_.push_back(std::move(piece));
+  Lane& lane = lane_of(*operation->pieces.front());
+  for (PiecePtr& piece : operation->pieces) lane.waiting.push_back(std::move(piece));
   operation->pieces.clear();
   keep_sweeping();
-  send_waiting();
+  send_waiting(lane);
 }
 
 void VolumeSession::end_piece(const PiecePtr& piece, const Status& status) {
   if (piece->frame) out_.erase(std::exchange(piece->frame, 0));
   if (std::exchange(piece->placed, false)) {
-    in_flight_--;
-    in_flight_bytes_ -= piece->cost();
+    Lane& lane = lane_of(*piece);
+    lane.in_flight--;
+    lane.in_flight_bytes -= piece->cost();
     if (piece->request) groups_[piece->group.value].window.settle(piece->request);
   }
   Operation& operation = *piece->operation;
@@ -193,15 +167,15 @@ void VolumeSession::end_operation(Operation& operation) {
   uint64_t took_us = loop_.now_us() - operation.started_us;
   add_ended(total_, operation, took_us);
   add_ended(window_, operation, took_us);
-  auto done = std::exchange(operation.done, nullptr);
-  if (!operation.error.is_ok() || operation.kind != OperationKind::kRead) return done(operation.error, {});
-  if (operation.assembled) return done({}, Buffer::adopt(std::move(operation.assembled), operation.length));
-  done({}, std::move(operation.whole));
+  call_back(operation);
 }
 
 void VolumeSession::end_everything(const Status& status) {
-  std::vector<PiecePtr> all(waiting_.begin(), waiting_.end());
-  waiting_.clear();
+  std::vector<PiecePtr> all = std::exchange(ending_, {});
+  for (Lane* lane : {&bytes_lane_, &small_lane_}) {
+    all.insert(all.end(), lane->waiting.begin(), lane->waiting.end());
+    lane->waiting.clear();
+  }
   for (auto& [frame, piece] : out_) all.push_back(piece);
   for (GroupState& group : groups_) {
     for (PiecePtr& piece : group.parked) all.push_back(std::move(piece));
@@ -233,9 +207,11 @@ void VolumeSession::sweep_deadlines() {
     group.parked.erase(first, last);
   }
   // First come, first served, and every operation has the same deadline: the late ones are in front.
-  while (!waiting_.empty() && is_late(waiting_.front())) {
-    late.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+  for (Lane* lane : {&bytes_lane_, &small_lane_}) {
+    while (!lane->waiting.empty() && is_late(lane->waiting.front())) {
+      late.push_back(std::move(lane->waiting.front()));
+      lane->waiting.pop_front();
+    }
   }
   for (const PiecePtr& piece : late) end_piece(piece, deadline_error(*piece));
   ask_for_changes(now);

@@ -3,7 +3,7 @@
 //
 // A piece is waiting (for a place in flight), out (a frame was sent), parked (to be sent again after a pause
 // and a look at the layout) or ended. From out on it holds its place in flight, so that what servers remember
-// is bounded (R20).
+// is bounded (R20). Pieces of bytes and all others wait in lanes of their own.
 #pragma once
 
 #include <deque>
@@ -34,8 +34,19 @@ class VolumeSession final : public VolumeClient {
   void write(uint64_t offset, Buffer bytes, Done done) override;
   void punch(uint64_t offset, uint64_t length, Done done) override;
   void read_site(const std::string& site, uint64_t offset, uint64_t length, ReadDone done) override;
+  void read_site_file(const std::string& site, InodeId inode, uint64_t offset, uint64_t length,
+                      ReadDone done) override;
+  void run_job(const metadata::v1::JobRequest& request, JobDone done) override;
+  void read_file(InodeId inode, uint64_t offset, uint64_t length, BytesDone done) override;
+  void write_file(InodeId inode, uint64_t offset, Buffer bytes, WriteTags tags, Done done) override;
+  void punch_file(InodeId inode, uint64_t offset, uint64_t length, WriteTags tags, Done done) override;
+  void truncate_file(InodeId inode, uint64_t from, uint64_t upto, uint64_t fence, bool remove,
+                     Done done) override;
+  void inode_data(InodeId inode, InodeDone done) override;
+  void seek_file(InodeId inode, uint64_t offset, uint64_t end, bool hole, SeekDone done) override;
   Status refresh() override;
   VolumeLayout layout() const override;
+  EventLoop& loop() override { return loop_; }
   VolumeClientStats stats() override;
   VolumeClientStats take_stats() override;
 
@@ -53,9 +64,25 @@ class VolumeSession final : public VolumeClient {
     FetchWish fetch = FetchWish::kNone;
   };
 
+  struct Lane {
+    std::deque<PiecePtr> waiting;
+    uint64_t in_flight = 0, in_flight_bytes = 0;
+  };
+
+  // file_calls.cc: operations, any thread
+  OperationPtr make_operation(OperationKind kind, InodeId inode, Operation::Callback done) const;
+  PiecePtr add_piece(const OperationPtr& operation, GroupIndex group, const BlockPiece& where) const;
+  void cut(const OperationPtr& operation, uint64_t offset, uint64_t length, const Buffer& bytes) const;
+  std::vector<GroupIndex> groups_with_blocks(InodeId inode, uint64_t from, uint64_t upto) const;
+  GroupIndex group_of(InodeId inode, BlockIndex block) const;
+  BlockPiece place_of(uint64_t offset) const;
+  void punch_next(InodeId inode, uint64_t offset, uint64_t end, WriteTags tags, Done done);
+  void find_hole(InodeId inode, uint64_t offset, uint64_t end, uint64_t blocks, SeekDone done);
+
   // volume_session.cc: operations, any thread
-  void submit(OperationPtr operation, uint64_t offset, Buffer bytes);
-  Status check_range(const Operation& operation, uint64_t offset) const;
+  void submit(OperationPtr operation);
+  Status check_volume_range(const Operation& operation, uint64_t offset) const;
+  Status check_site(const std::string& site) const;
   LayoutPtr current_layout() const;
   template <typename F>
   auto on_loop(F task);  // runs it on the loop and waits for its value
@@ -70,12 +97,16 @@ class VolumeSession final : public VolumeClient {
   Status deadline_error(const Piece& piece) const;
 
   // piece_dispatch.cc: pieces, loop
+  Lane& lane_of(const Piece& piece);
   void send_waiting();
+  void send_waiting(Lane& lane);
+  void end_later(const PiecePtr& piece);  // with its operation's error
   void send_piece(const PiecePtr& piece);
+  const GroupLayout& group_layout(GroupIndex group) const;
   const MemberLayout* choose_member(const Piece& piece, Status& why_not) const;
   ServerLink& link_to(const MemberLayout& member);
   void on_reply(Frame frame);
-  void on_good_reply(const PiecePtr& piece, const PieceReply& reply);
+  void on_good_reply(const PiecePtr& piece, PieceReply reply);
   void on_link_lost(ServerId server, const ServerLink* link, const Status& why);
   void park(const PiecePtr& piece, Status why);
   void retry_group(GroupState& group);
@@ -89,6 +120,7 @@ class VolumeSession final : public VolumeClient {
   const std::string name_;
   const VolumeId volume_;
   const uint32_t block_size_;
+  const uint32_t data_groups_;  // the metadata group's index is the next one
   const ClientId client_;
   const Backoff backoff_;
 
@@ -99,14 +131,14 @@ class VolumeSession final : public VolumeClient {
   LayoutFetcher fetcher_;
 
   // The loop's own from here on.
-  std::vector<GroupState> groups_;
-  std::deque<PiecePtr> waiting_;
+  std::vector<GroupState> groups_;  // the data groups, then the metadata group
+  Lane bytes_lane_, small_lane_;
+  std::vector<PiecePtr> ending_;                // until the end of a turn
   std::unordered_map<uint64_t, PiecePtr> out_;  // by frame id
   std::map<ServerId, std::shared_ptr<ServerLink>> links_;
   std::vector<std::function<void(Status)>> refresh_waiters_;
   std::mt19937_64 random_;
   uint64_t last_frame_ = 0;
-  uint64_t in_flight_ = 0, in_flight_bytes_ = 0;
   uint64_t operations_ = 0;  // not ended
   EventLoop::TimerId sweep_timer_ = 0;
   bool fetching_ = false;

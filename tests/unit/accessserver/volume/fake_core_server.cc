@@ -1,5 +1,6 @@
 #include "tests/unit/accessserver/volume/fake_core_server.h"
 
+#include <algorithm>
 #include <cstring>
 #include <future>
 
@@ -103,14 +104,32 @@ void FakeCoreServer::on_frame(Connection& connection, Frame frame) {
 
 Frame FakeCoreServer::answer(const Frame& request, const pb::Header& header, const Behaviour& behaviour) {
   std::lock_guard lock(volume_->mutex);
-  if (header.has_read()) {
-    Frame reply = answer_read(header.read(), behaviour);
-    reply.id = request.id;
-    return reply;
-  }
   pb::Header reply;
-  *reply.mutable_write_reply() = answer_write(header.write(), request.payload, behaviour);
-  return frame_of(request.id, reply);
+  Frame frame;
+  switch (header.body_case()) {
+    case pb::Header::kRead:
+      frame = answer_read(header.read(), behaviour);
+      break;
+    case pb::Header::kWrite:
+      *reply.mutable_write_reply() = answer_write(header.write(), request.payload, behaviour);
+      frame = frame_of(0, reply);
+      break;
+    case pb::Header::kJob:
+      frame = answer_job(header.job(), request.payload, behaviour);
+      break;
+    case pb::Header::kInode:
+      *reply.mutable_inode_reply() = answer_inode_query(header.inode(), behaviour);
+      frame = frame_of(0, reply);
+      break;
+    case pb::Header::kSeek:
+      *reply.mutable_seek_reply() = answer_seek(header.seek(), behaviour);
+      frame = frame_of(0, reply);
+      break;
+    default:
+      check_failed("body_case()", "the client sent a frame that is no request", __FILE__, __LINE__);
+  }
+  frame.id = request.id;
+  return frame;
 }
 
 Frame FakeCoreServer::answer_read(const pb::ReadRequest& read, const Behaviour& behaviour) {
@@ -121,7 +140,8 @@ Frame FakeCoreServer::answer_read(const pb::ReadRequest& read, const Behaviour& 
   pb::ReadReply& reply = *header.mutable_read_reply();
   reply.set_code(static_cast<uint32_t>(behaviour.code));
   if (behaviour.code != Code::kOk) return frame_of(0, header);
-  auto found = volume_->blocks.find({read.group(), read.block()});
+  reply.set_fence(volume_->inodes[{read.group(), read.inode()}].fence);
+  auto found = volume_->blocks.find({read.group(), read.inode(), read.block()});
   reply.set_sequence(volume_->sequences[read.group()]);
   reply.set_all_zero(found == volume_->blocks.end());
   if (found == volume_->blocks.end()) return frame_of(0, header);
@@ -138,24 +158,143 @@ pb::WriteReply FakeCoreServer::answer_write(const pb::WriteRequest& write, const
   pb::WriteReply reply;
   reply.set_code(static_cast<uint32_t>(behaviour.code));
   if (behaviour.code != Code::kOk || behaviour.how == Misbehave::kIgnore) return reply;
-  if (!write.punch()) {
+  if (!write.punch() && !write.truncate()) {
     Status intact =
         verify_payload(payload.span(), {write.checksums().data(), size_t(write.checksums_size())});
     SHIMA_CHECK(intact.is_ok(), "a write's checksums are wrong");
     SHIMA_CHECK(payload.size() == write.length(), "a write's length is wrong");
   }
   auto [known, is_new] = volume_->results.try_emplace({write.group(), write.client(), write.request()});
-  if (!is_new) return known->second;
+  if (is_new) known->second = execute(write, payload);
+  return known->second;
+}
+
+pb::WriteReply FakeCoreServer::execute(const pb::WriteRequest& write, const Buffer& payload) {
+  pb::WriteReply reply;
+  FakeInode& inode = volume_->inodes[{write.group(), write.inode()}];
+  if (write.fence() < inode.fence) {
+    if (!write.truncate()) reply.set_code(static_cast<uint32_t>(Code::kStaleFence));
+    return reply;
+  }
+  if (write.truncate()) {
+    if (write.fence() > inode.fence) truncate(write);
+  } else {
+    change_block(write, payload);
+    inode.changes++;
+  }
+  inode.fence = write.fence();
+  inode.mtime_ns = std::max(inode.mtime_ns, write.time_ns());
   volume_->executed++;
-  auto& block =
-      volume_->blocks.try_emplace({write.group(), write.block()}, volume_->block_size).first->second;
+  reply.set_sequence(++volume_->sequences[write.group()]);
+  return reply;
+}
+
+void FakeCoreServer::change_block(const pb::WriteRequest& write, const Buffer& payload) {
+  std::tuple key(write.group(), write.inode(), write.block());
+  auto& block = volume_->blocks.try_emplace(key, volume_->block_size).first->second;
   if (write.punch()) {
     std::memset(block.data() + write.offset(), 0, write.length());
   } else {
     std::memcpy(block.data() + write.offset(), payload.data(), payload.size());
   }
-  reply.set_sequence(++volume_->sequences[write.group()]);
-  return known->second = reply;
+}
+
+void FakeCoreServer::truncate(const pb::WriteRequest& write) {
+  auto& blocks = volume_->blocks;
+  auto block = blocks.lower_bound({write.group(), write.inode(), write.block()});
+  auto beyond = blocks.lower_bound({write.group(), write.inode() + 1, 0});
+  if (block != beyond && std::get<2>(block->first) == write.block()) {
+    std::fill(block->second.begin() + write.offset(), block->second.end(), 0);
+    ++block;
+  }
+  blocks.erase(block, beyond);
+}
+
+Frame FakeCoreServer::answer_job(const pb::JobRequest& job, const Buffer& payload,
+                                 const Behaviour& behaviour) {
+  metadata::v1::JobRequest body;
+  SHIMA_CHECK(crc32c(payload.span()) == job.checksum(), "a job's checksum is wrong");
+  SHIMA_CHECK(body.ParseFromArray(payload.data(), static_cast<int>(payload.size())), "a job is none");
+  volume_->jobs.push_back(job);
+  volume_->job_bodies.push_back(body);
+  pb::Header header;
+  pb::JobReply& reply = *header.mutable_job_reply();
+  reply.set_code(static_cast<uint32_t>(behaviour.code));
+  if (behaviour.code != Code::kOk || behaviour.how == Misbehave::kIgnore) return frame_of(0, header);
+  std::string bytes = execute_job(job);
+  reply.set_sequence(volume_->sequences[job.group()]);
+  Frame frame;
+  frame.payload = Buffer::copy_of(bytes);
+  reply.set_checksum(crc32c(frame.payload.span()));
+  if (behaviour.how == Misbehave::kFlipBit) frame.payload = with_a_flipped_bit(frame.payload);
+  header.SerializeToString(&frame.header);
+  return frame;
+}
+
+std::string FakeCoreServer::execute_job(const pb::JobRequest& job) {
+  std::string bytes;
+  metadata::v1::JobReply reply;
+  if (job.request() == 0) {  // one that only reads
+    reply.mutable_attributes()->set_inode(volume_->jobs_executed);
+    reply.SerializeToString(&bytes);
+    return bytes;
+  }
+  auto [known, is_new] = volume_->job_results.try_emplace({job.client(), job.request()});
+  if (!is_new) return known->second;
+  ++volume_->sequences[job.group()];
+  reply.mutable_attributes()->set_inode(++volume_->jobs_executed);
+  reply.SerializeToString(&known->second);
+  return known->second;
+}
+
+pb::InodeReply FakeCoreServer::answer_inode_query(const pb::InodeRequest& query, const Behaviour& behaviour) {
+  volume_->inode_queries.push_back(query);
+  const FakeInode& inode = volume_->inodes[{query.group(), query.inode()}];
+  pb::InodeReply reply;
+  reply.set_code(static_cast<uint32_t>(behaviour.code));
+  reply.set_fence(inode.fence);
+  reply.set_mtime_ns(inode.mtime_ns);
+  reply.set_changes(inode.changes);
+  uint64_t own = 0, all = 0;
+  for (const auto& [key, bytes] : volume_->blocks) {
+    if (std::get<0>(key) != query.group()) continue;
+    all += bytes.size();
+    if (std::get<1>(key) == query.inode()) own += bytes.size();
+  }
+  reply.set_used_bytes(own);
+  reply.set_group_used_bytes(all);
+  return reply;
+}
+
+// Chunks of zeros are holes here.
+pb::SeekReply FakeCoreServer::answer_seek(const pb::SeekRequest& seek, const Behaviour& behaviour) {
+  volume_->seeks.push_back(seek);
+  pb::SeekReply reply;
+  reply.set_code(static_cast<uint32_t>(behaviour.code));
+  const uint64_t last = seek.hole() ? seek.block() : ~uint64_t{0};
+  auto block = volume_->blocks.lower_bound({seek.group(), seek.inode(), seek.block()});
+  bool is_absent =
+      block == volume_->blocks.end() || block->first != std::tuple(seek.group(), seek.inode(), seek.block());
+  if (seek.hole() && is_absent) {
+    reply.set_found(true);
+    reply.set_block(seek.block());
+    reply.set_offset(seek.offset());
+    return reply;
+  }
+  for (; block != volume_->blocks.end() && !reply.found(); ++block) {
+    auto [group, inode, index] = block->first;
+    if (group != seek.group() || inode != seek.inode() || index > last) break;
+    uint32_t from = index == seek.block() ? seek.offset() : 0;
+    for (uint32_t at = from; at < volume_->block_size && !reply.found(); at = (at / 4096 + 1) * 4096) {
+      auto chunk = std::span(block->second).subspan(at / 4096 * 4096, 4096);
+      bool is_hole = std::ranges::all_of(chunk, [](uint8_t byte) { return byte == 0; });
+      if (is_hole != seek.hole()) continue;
+      reply.set_found(true);
+      reply.set_block(index);
+      reply.set_offset(at);
+    }
+  }
+  return reply;
 }
 
 Result<VolumeLayout> FakeLayoutSource::fetch(const std::string&) {
@@ -185,6 +324,8 @@ VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t bl
   layout.block_size = block_size;
   layout.size_bytes = size_bytes;
   for (size_t i = 0; i < 8; i++) layout.groups.push_back({Term(1), {primaries[i % primaries.size()]}});
+  layout.has_metadata = true;
+  layout.metadata = {Term(1), {primaries[0]}};
   return layout;
 }
 

@@ -1,4 +1,7 @@
 // A core server for tests of the volume client: answers from a map, and misbehaves on request.
+//
+// A job is answered with an inode number that counts the jobs that were carried out, so that a test sees
+// whether a repetition got the first answer. Group 8 of a test's volume is its metadata group.
 #pragma once
 
 #include <functional>
@@ -11,22 +14,39 @@
 #include "accessserver/volume/volume_layout.h"
 #include "common/transport/connection.h"
 #include "shima/data/v1/data.pb.h"
+#include "shima/metadata/v1/metadata.pb.h"
 
 namespace shima {
 
-// What all servers of a test share: the volume's blocks and the requests that were carried out.
+// What a data group knows of an inode.
+struct FakeInode {
+  uint64_t fence = 0;
+  int64_t mtime_ns = 0;
+  uint64_t changes = 0;
+};
+
+// What all servers of a test share: the volume's blocks, and the requests that were carried out.
 struct FakeVolume {
   explicit FakeVolume(uint32_t block_size) : block_size(block_size) {}
 
   const uint32_t block_size;
   std::mutex mutex;
-  std::map<std::pair<uint32_t, uint64_t>, std::vector<uint8_t>> blocks;  // by group and block
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, std::vector<uint8_t>>
+      blocks;                                                 // by group, inode and block
+  std::map<std::pair<uint32_t, uint64_t>, FakeInode> inodes;  // by group and inode
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, data::v1::WriteReply>
       results;                                 // by group, client and request
   std::map<uint32_t, uint64_t> sequences;      // by group
   std::vector<data::v1::WriteRequest> writes;  // every one that came in, duplicates too
   std::vector<data::v1::ReadRequest> reads;
+  std::vector<data::v1::InodeRequest> inode_queries;
+  std::vector<data::v1::SeekRequest> seeks;
   uint64_t executed = 0;  // writes that were not duplicates
+
+  std::vector<data::v1::JobRequest> jobs;                            // every one that came in, duplicates too
+  std::vector<metadata::v1::JobRequest> job_bodies;                  // what they asked for
+  std::map<std::pair<uint64_t, uint64_t>, std::string> job_results;  // by client and request
+  uint64_t jobs_executed = 0;                                        // that were not duplicates
 };
 
 enum class Misbehave { kNo, kIgnore, kClose, kFlipBit, kAnswerTwice, kExecuteThenClose };
@@ -55,6 +75,13 @@ class FakeCoreServer {
   Frame answer_read(const data::v1::ReadRequest& read, const Behaviour& behaviour);
   data::v1::WriteReply answer_write(const data::v1::WriteRequest& write, const Buffer& payload,
                                     const Behaviour& behaviour);
+  data::v1::WriteReply execute(const data::v1::WriteRequest& write, const Buffer& payload);
+  void change_block(const data::v1::WriteRequest& write, const Buffer& payload);
+  void truncate(const data::v1::WriteRequest& write);
+  Frame answer_job(const data::v1::JobRequest& job, const Buffer& payload, const Behaviour& behaviour);
+  std::string execute_job(const data::v1::JobRequest& job);
+  data::v1::InodeReply answer_inode_query(const data::v1::InodeRequest& query, const Behaviour& behaviour);
+  data::v1::SeekReply answer_seek(const data::v1::SeekRequest& seek, const Behaviour& behaviour);
 
   const std::shared_ptr<FakeVolume> volume_;
   const uint64_t server_id_;
@@ -78,7 +105,7 @@ class FakeLayoutSource : public LayoutSource {
   int fetches_ = 0;
 };
 
-// A volume "db" of 8 groups; group i has the primary members[i % size].
+// A volume "db" of 8 data groups; group i has the primary members[i % size], the metadata group members[0].
 VolumeLayout make_layout(const std::vector<MemberLayout>& primaries, uint32_t block_size,
                          uint64_t size_bytes);
 

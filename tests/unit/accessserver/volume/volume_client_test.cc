@@ -10,53 +10,10 @@
 #include <thread>
 
 #include "common/types/block_routing.h"
-#include "tests/unit/accessserver/volume/fake_core_server.h"
+#include "tests/unit/accessserver/volume/volume_client_fixture.h"
 
 namespace shima {
 namespace {
-
-using data::v1::Header;
-
-constexpr uint32_t kBlock = 64 << 10;
-constexpr uint64_t kSize = 64 * kBlock;
-
-Buffer random_bytes(size_t size, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  return Buffer::make(size, [&](uint8_t* p) {
-    for (size_t i = 0; i < size; i++) p[i] = static_cast<uint8_t>(random());
-  });
-}
-
-// Two fake servers hold the groups of volume "db" in turn.
-class VolumeClientTest : public testing::Test {
- protected:
-  void SetUp() override {
-    source_.set(
-        make_layout({one_.member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize));
-  }
-
-  void open(VolumeClientOptions options = {}) {
-    auto opened = VolumeClient::open(source_, "db", options);
-    ASSERT_TRUE(opened.is_ok()) << opened.status().to_string();
-    client_ = std::move(*opened);
-  }
-
-  void behave(const FakeCoreServer::Choose& choose) {
-    one_.behave(choose);
-    two_.behave(choose);
-  }
-
-  // Misbehaves for the first `times` requests of all.
-  void misbehave(int times, Behaviour behaviour) {
-    auto left = std::make_shared<std::atomic<int>>(times);
-    behave([left, behaviour](const Header&) { return (*left)-- > 0 ? behaviour : Behaviour{}; });
-  }
-
-  std::shared_ptr<FakeVolume> volume_ = std::make_shared<FakeVolume>(kBlock);
-  FakeCoreServer one_{volume_, 1}, two_{volume_, 2};
-  FakeLayoutSource source_;
-  std::unique_ptr<VolumeClient> client_;
-};
 
 TEST_F(VolumeClientTest, ReadsBackWhatItWroteWhateverTheRange) {
   open();
