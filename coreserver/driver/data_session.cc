@@ -128,14 +128,15 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     call.offset = r.offset();
     call.length = r.length();
     call.own_replica = r.own_replica();
-    call.done = [self = shared_from_this(), id, cost](Result<BlockPiece> piece, uint64_t fence) {
-      self->answer(read_reply(id, std::move(piece), fence), cost, true);
+    call.version_only = r.version_only();
+    call.done = [self = shared_from_this(), id, cost](Result<BlockPiece> piece, ReadCall::Seen seen) {
+      self->answer(read_reply(id, std::move(piece), seen), cost, true);
     };
     GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
     auto shared = std::make_shared<ReadCall>(std::move(call));
     env_.shards->with_group(group, [shared, group](GroupDriver* g) {
       if (g) return g->read(std::move(*shared));
-      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"), 0);
+      shared->done(Status(Code::kNotPrimary, "group " + to_string(group) + " is not on this server"), {});
     });
   }
 
@@ -227,7 +228,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     return {Code::kNotPrimary, "group " + to_string(group) + " is not on this server"};
   }
 
-  static Frame read_reply(uint64_t id, Result<BlockPiece> piece, uint64_t fence) {
+  static Frame read_reply(uint64_t id, Result<BlockPiece> piece, ReadCall::Seen seen) {
     static const uint32_t zero = crc32c(std::vector<uint8_t>(kChunkSize));
     wire::Header header;
     auto* reply = header.mutable_read_reply();
@@ -239,7 +240,8 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     } else {
       reply->set_term(piece->version.term.value);
       reply->set_sequence(piece->version.sequence.value);
-      reply->set_fence(fence);
+      reply->set_fence(seen.fence);
+      reply->set_visible(seen.visible.value);
       bool hole =
           std::all_of(piece->checksums.begin(), piece->checksums.end(), [](uint32_t c) { return c == zero; });
       reply->set_all_zero(hole);

@@ -67,8 +67,12 @@ struct ReadCall {
   uint32_t offset = 0;  // bytes, multiple of kChunkSize
   uint32_t length = 0;  // bytes, multiple of kChunkSize
   bool own_replica = false;
-  uint64_t fence = 0;  // filled in: the inode's truncate sequence; at least that of the bytes
-  std::function<void(Result<BlockPiece>, uint64_t fence)> done;  // on the group's loop
+  bool version_only = false;  // primary: the answer has no bytes
+  struct Seen {               // beside the bytes
+    uint64_t fence = 0;       // the inode's truncate sequence; at least that of the bytes
+    Sequence visible;         // what this member's state has
+  } seen;                     // filled in
+  std::function<void(Result<BlockPiece>, Seen)> done;  // on the group's loop
 };
 
 struct JobCall {
@@ -147,6 +151,10 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
     bool reading = false;
     uint64_t generation = 0;  // counts connections: what was read for an old one is dropped
   };
+  struct Fences {
+    uint64_t seen = 0;       // highest, of writes and truncations
+    uint64_t truncated = 0;  // highest of truncations
+  };
   struct PartialInterest {  // partial writes in progress on a block
     unsigned count = 0;
     Sequence applied;  // newest record of the block that left the overlay meanwhile
@@ -179,12 +187,14 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void admit(WriteCall call);
   bool owns(InodeId inode, BlockIndex block) const;
   void already_truncated(WriteCall call);
+  void note_fence(const replication::ClientWrite& write);
   void complete_partial(std::shared_ptr<WriteCall> call);
   void partial_base_read(std::shared_ptr<WriteCall> call, Result<BlockPiece> base);
   void admit_parked();
   Status refusal_to_read() const;
+  void read_version(ReadCall call);
   // group_inodes.cc
-  uint64_t fence_of(InodeId inode);
+  Fences& fences_of(InodeId inode);
   bool stale_fence(const replication::ClientWrite& write);
   // Runs `task(true)` when all that is in the log now is committed; task(false) if this member can never say so.
   void after_commit(std::function<void(bool)> task);
@@ -264,7 +274,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t checkpoint_ms_ = 0;
   bool checkpointing_ = false;
 
-  std::unordered_map<InodeId, uint64_t> fences_;  // primary: highest seen, committed or not; a cache
+  std::unordered_map<InodeId, Fences> fences_;  // primary: of all that is in the log, committed or not; a cache
   std::multimap<Sequence, std::function<void(bool)>> after_commit_;
 
   // metadata primary

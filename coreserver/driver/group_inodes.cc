@@ -15,20 +15,25 @@ constexpr size_t kMaxFences = 65536;  // remembered; others are read from the in
 constexpr uint64_t kSeekAgainMs = 2;
 }  // namespace
 
-// The highest fence of the inode in the log, committed or not.
-uint64_t GroupDriver::fence_of(InodeId inode) {
+GroupDriver::Fences& GroupDriver::fences_of(InodeId inode) {
   auto known = fences_.find(inode);
   if (known != fences_.end()) return known->second;
   auto stored = env_.disk->blocks().inode_state(id(), inode);
   // An index that cannot be read says so again at the read or the apply that follows.
-  InodeState state = overlay_.merged(inode, stored.is_ok() ? *stored : InodeState(), core_.log().last());
+  Fences fences;
+  if (stored.is_ok()) fences = {stored->fence, stored->truncated_fence};
+  for (const RecordPtr& record : overlay_.of_inode(inode, core_.log().last())) {
+    const RecordHeader& h = record->header;
+    fences.seen = std::max(fences.seen, h.fence);
+    if (h.kind == RecordKind::kTruncate) fences.truncated = std::max(fences.truncated, h.fence);
+  }
   if (fences_.size() >= kMaxFences) fences_.clear();
-  return fences_[inode] = state.fence;
+  return fences_[inode] = fences;
 }
 
 // A request that was executed already keeps its result, whatever was truncated since.
 bool GroupDriver::stale_fence(const ClientWrite& w) {
-  uint64_t known = fence_of(w.inode);
+  uint64_t known = fences_of(w.inode).seen;
   if (w.fence >= known) return false;
   return core_.window().find(w.client, w.request, w.known_sequence).verdict == RequestWindow::Verdict::kNew;
 }

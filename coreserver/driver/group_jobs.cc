@@ -136,7 +136,8 @@ void GroupDriver::forget_settled(ClientId client, RequestId settled_below, const
 // R21: what a session held goes when it was silent for too long.
 void GroupDriver::end_silent_sessions() {
   uint64_t now = env_.loop->now_ms();
-  if (!refusal_to_read().is_ok() || !has_room() || now - sessions_checked_ms_ < kCheckSessionsMs) return;
+  if (!refusal_to_read().is_ok() || !has_room()) return sessions_.deaf();  // whoever spoke was not heard
+  if (now - sessions_checked_ms_ < kCheckSessionsMs) return;
   sessions_checked_ms_ = now;
   auto view = pending_.view(env_.disk->blocks().kv(), id(), core_.log().last());
   // Grace is counted by the suspend-aware clock: a wall clock that is set must end nobody.

@@ -1,5 +1,7 @@
 // Reads: the block store, with what is committed but not yet applied laid over it (R1: never anything
 // uncommitted).
+#include <algorithm>
+
 #include "common/types/crc32c.h"
 #include "coreserver/driver/group_driver.h"
 
@@ -20,34 +22,58 @@ Status GroupDriver::refusal_to_read() const {
 }
 
 void GroupDriver::read(ReadCall call) {
-  if (dropped_) return call.done(Status(Code::kNotFound, "the volume is being deleted"), 0);
-  if (metadata_) return call.done(Status(Code::kInvalidArgument, "the metadata group has no blocks"), 0);
+  if (dropped_) return call.done(Status(Code::kNotFound, "the volume is being deleted"), {});
+  if (metadata_) return call.done(Status(Code::kInvalidArgument, "the metadata group has no blocks"), {});
   bool whole_chunks = call.offset % kChunkSize == 0 && call.length % kChunkSize == 0 && call.length > 0;
   if (!whole_chunks || uint64_t{call.offset} + call.length > block_size_) {
     return call.done(
         Status(Code::kInvalidArgument, "a read must be of whole 4096-byte chunks inside a block of " +
                                            std::to_string(block_size_) + " bytes"),
-        0);
+        {});
   }
   if (call.own_replica) {
     bool has_blocks = core_.role() == Role::kPrimary || core_.role() == Role::kRemote;
     if (!has_blocks)
       return call.done(Status(Code::kNotPrimary, "this member keeps no blocks of group " + to_string(id())),
-                       0);
-    if (core_.resyncing()) return call.done(Status(Code::kUnavailable, "this copy is being rebuilt"), 0);
+                       {});
+    if (core_.resyncing()) return call.done(Status(Code::kUnavailable, "this copy is being rebuilt"), {});
     if (replaying())
-      return call.done(Status(Code::kUnavailable, "this copy is applying its journal after a restart"), 0);
+      return call.done(Status(Code::kUnavailable, "this copy is applying its journal after a restart"), {});
   } else if (Status why = refusal_to_read(); !why.is_ok()) {
-    return call.done(why, 0);
+    return call.done(why, {});
   }
-  call.fence = call.own_replica ? 0 : fence_of(call.inode);
+  if (!call.own_replica) call.seen.fence = fences_of(call.inode).seen;
+  call.seen.visible = core_.visible();
+  if (call.version_only && !call.own_replica) return read_version(std::move(call));
   auto records = overlay_.touching(call.inode, call.block, call.offset, call.length, core_.visible());
   env_.readers->post([self = shared_from_this(), call = std::make_shared<ReadCall>(std::move(call)),
                       records = std::move(records)] {
     Result<BlockPiece> piece =
         self->env_.disk->blocks().read({self->id(), call->inode, call->block}, call->offset, call->length);
     if (piece.is_ok()) piece = laid_over(std::move(*piece), call->block, call->offset, records);
-    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->fence); });
+    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->seen); });
+  });
+}
+
+// R17: how new the piece is. A truncation of the inode counts, wherever it cut: a block that it took away has no
+// version of its own any more.
+void GroupDriver::read_version(ReadCall call) {
+  auto records = overlay_.touching(call.inode, call.block, 0, block_size_, core_.visible());
+  if (!records.empty()) {
+    BlockPiece piece;
+    piece.version = records.back()->header.position;
+    return call.done(std::move(piece), call.seen);
+  }
+  env_.readers->post([self = shared_from_this(), call = std::make_shared<ReadCall>(std::move(call))] {
+    BlockStore& blocks = self->env_.disk->blocks();
+    Result<BlockPiece> piece = blocks.read({self->id(), call->inode, call->block}, 0, 0);
+    auto state = blocks.inode_state(self->id(), call->inode);
+    if (!state.is_ok()) {
+      piece = state.status();
+    } else if (piece.is_ok()) {
+      piece->version.sequence = std::max(piece->version.sequence, state->truncated_at);
+    }
+    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->seen); });
   });
 }
 

@@ -30,6 +30,7 @@ Status GroupDriver::check_write(const WriteCall& call) const {
     if (w.length == 0 && w.offset < block_size_ && w.fence != 0) return Status::ok();
     return {Code::kInvalidArgument, "a truncation needs a fence, an offset inside a block, and no length"};
   }
+  if (w.fence == kRemovedFence) return {Code::kInvalidArgument, "this fence is for removals only"};
   if (w.length == 0 || uint64_t{w.offset} + w.length > block_size_) {
     return {Code::kInvalidArgument, "a write of " + std::to_string(w.length) + " bytes at " +
                                         std::to_string(w.offset) + " does not lie in a block of " +
@@ -66,22 +67,29 @@ void GroupDriver::admit(WriteCall call) {
   bool partial = truncate ? call.write.offset % kChunkSize != 0 && owns(call.write.inode, call.write.block)
                           : !covers_chunks(call.write);
   if (core_.serving() && !replaying()) {
-    if (truncate && call.write.fence <= fence_of(call.write.inode)) return already_truncated(std::move(call));
+    if (truncate && call.write.fence <= fences_of(call.write.inode).truncated)
+      return already_truncated(std::move(call));
     if (!truncate && stale_fence(call.write)) {
       return call.done(Status(Code::kStaleFence, "the file was truncated meanwhile: its truncate sequence is " +
-                                                     std::to_string(fence_of(call.write.inode))),
+                                                     std::to_string(fences_of(call.write.inode).seen)),
                        {});
     }
   }
   if (partial) return complete_partial(std::make_shared<WriteCall>(std::move(call)));
   if (truncate && call.write.length == 0) call.write.offset = chunk_ceil(call.write.offset);
-  if (core_.serving() && call.write.fence) {
-    uint64_t& fence = fences_[call.write.inode];
-    fence = std::max(fence, call.write.fence);
-  }
   call.write.token = next_token_++;
   waiting_[call.write.token] = std::move(call.done);
+  Sequence before = core_.log().last();
   step(call.write);
+  if (core_.log().last() > before) note_fence(call.write);
+}
+
+// Only of what is in the log now: a truncation that was refused for want of space was not executed.
+void GroupDriver::note_fence(const ClientWrite& w) {
+  if (!w.fence) return;
+  Fences& fences = fences_of(w.inode);
+  fences.seen = std::max(fences.seen, w.fence);
+  if (is_truncate(w)) fences.truncated = std::max(fences.truncated, w.fence);
 }
 
 bool GroupDriver::owns(InodeId inode, BlockIndex block) const {

@@ -108,6 +108,7 @@ void fill_new(const JobRun& run, const Create& job, const Attributes& parent, St
   a.set_change(1);
   if (inode.is_regular()) {
     a.set_size(set.size());
+    a.set_high_water(std::min(job.reserve(), kMaxFileBytes));
     a.set_mtime_floor_ns(instant);
     inode.mtime_was_set = true;
     inode.has_verifier = job.how() == Create::EXCLUSIVE;

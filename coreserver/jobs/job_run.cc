@@ -44,20 +44,26 @@ int find_named(JobRun& run, const StoredEntry& entry, StoredInode*& inode) {
   return run.fail(EIO, "a directory entry names an inode that is not there");
 }
 
-int find_directory(JobRun& run, uint64_t number, std::string_view name, StoredInode*& directory) {
+int find_directory(JobRun& run, uint64_t number, StoredInode*& directory) {
   if (int error = find_inode(run, number, directory)) return error;
   if (!directory->is_directory()) return run.fail(ENOTDIR, "names are looked up in directories only");
-  if (int error = check_access(directory->attributes, run.who, kMayExecute)) {
-    return run.fail(error, "no permission to search the directory");
-  }
-  if (int error = check_entry_name(name)) {
-    return run.fail(error, "a name is 1 to 255 bytes without slash and NUL");
-  }
-  return 0;
+  const int error = check_access(directory->attributes, run.who, kMayExecute);
+  return error ? run.fail(error, "no permission to search the directory") : 0;
+}
+
+int find_directory(JobRun& run, uint64_t number, std::string_view name, StoredInode*& directory) {
+  if (int error = find_directory(run, number, directory)) return error;
+  return check_name(run, *directory, name);
+}
+
+int check_name(JobRun& run, const StoredInode& directory, std::string_view name) {
+  if (directory.attributes.nlink() == 0 && !is_dot_or_dot_dot(name))
+    return run.fail(ENOENT, "the directory was removed");
+  const int error = check_entry_name(name);
+  return error ? run.fail(error, "a name is 1 to 255 bytes without slash and NUL") : 0;
 }
 
 int check_may_add(JobRun& run, const StoredInode& directory) {
-  if (directory.attributes.nlink() == 0) return run.fail(ENOENT, "the directory was removed");
   if (int error = check_access(directory.attributes, run.who, kMayWrite)) {
     return run.fail(error, "no permission to write to the directory");
   }

@@ -45,9 +45,12 @@ void note_entries_changed(JobRun& run, StoredInode& directory);
 int find_inode(JobRun& run, uint64_t number, StoredInode*& inode);
 // An inode that a directory entry names: EIO if it is not there.
 int find_named(JobRun& run, const StoredEntry& entry, StoredInode*& inode);
-// A directory in which `name` is to be looked up: ESTALE, ENOTDIR, EACCES (search), EINVAL, ENAMETOOLONG.
+// A directory that names are looked up in: ESTALE, ENOTDIR, EACCES (search).
+int find_directory(JobRun& run, uint64_t number, StoredInode*& directory);
+// The same, and may `name` be looked up? ENOENT (the directory was removed), EINVAL, ENAMETOOLONG.
 int find_directory(JobRun& run, uint64_t number, std::string_view name, StoredInode*& directory);
-// May an entry be made in it? ENOENT (it was removed), EACCES.
+int check_name(JobRun& run, const StoredInode& directory, std::string_view name);
+// May an entry be made in it? EACCES.
 int check_may_add(JobRun& run, const StoredInode& directory);
 // May the entry of `victim` be taken out of it? EACCES, EPERM (sticky).
 int check_may_take_out(JobRun& run, const StoredInode& directory, const StoredInode& victim);

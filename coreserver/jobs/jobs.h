@@ -33,8 +33,8 @@
 
 namespace shima {
 
-inline constexpr uint64_t kRootInode =
-    2;  // exists in every volume, even before its first job (mode 0755, root's)
+// Exists in every volume, even before its first job (mode 0755, root's).
+inline constexpr uint64_t kRootInode = 2;
 inline constexpr uint64_t kMaxNameBytes = 255;
 inline constexpr uint64_t kMaxSymlinkBytes = 4095;
 inline constexpr uint64_t kMaxXattrBytes = 65536;
@@ -48,7 +48,7 @@ inline constexpr int64_t kSessionGraceNs = 20'000'000'000;
 class SessionTable {
  public:
   // Called by run_job(): the time is that of the next expired().
-  void heard_of(uint64_t session) { silent_ns_[session] = 0; }
+  void heard_of(uint64_t session) { silent_ns_[session] = kJustHeard; }
   void forget(uint64_t session);
   // Sessions of the view that were silent for kSessionGraceNs (a session never heard of: since first asked),
   // or that closed with more to free than fits one batch. `now_ns`: of a suspend-aware clock; always the same
@@ -66,6 +66,8 @@ class SessionTable {
   bool is_held(uint64_t inode) const;
 
  private:
+  static constexpr int64_t kJustHeard = -1;  // since the last expired()
+
   struct Answer {
     uint64_t upto = 0;
     std::set<uint64_t> holds;

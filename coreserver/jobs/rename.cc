@@ -27,23 +27,23 @@ struct End {
 };
 
 int find_end(JobRun& run, End& end) {
+  if (int error = check_name(run, *end.directory, *end.name)) return error;
   end.entry = run.inodes.entry(end.directory_number(), *end.name);
   return end.entry ? find_named(run, *end.entry, end.inode) : 0;
 }
 
 int find_directories(JobRun& run, const Rename& job, End& from, End& to) {
-  const int from_error = find_directory(run, job.from_parent(), job.from_name(), from.directory);
+  const int from_error = find_directory(run, job.from_parent(), from.directory);
   if (from.directory) {
     *run.reply.mutable_from_parent() = *run.reply.mutable_from_parent_before() = from.directory->attributes;
   }
-  const int to_error = find_directory(run, job.to_parent(), job.to_name(), to.directory);
+  const int to_error = find_directory(run, job.to_parent(), to.directory);
   if (to.directory)
     *run.reply.mutable_parent() = *run.reply.mutable_parent_before() = to.directory->attributes;
   return from_error ? from_error : to_error;
 }
 
-int check_names(JobRun& run, const Rename& job) {
-  if (job.no_replace() && job.exchange()) return run.fail(EINVAL, "an exchange replaces nothing");
+int check_dots(JobRun& run, const Rename& job) {
   if (is_dot_or_dot_dot(job.from_name())) return run.fail(EBUSY, "this entry is fixed");
   if (is_dot_or_dot_dot(job.to_name()))
     return run.fail(job.no_replace() ? EEXIST : EBUSY, "this entry is fixed");
@@ -189,8 +189,9 @@ void carry_out(JobRun& run, const Rename& job, const End& from, const End& to) {
 
 int run_rename(JobRun& run, const Rename& job) {
   End from{.name = &job.from_name()}, to{.name = &job.to_name()};
+  if (job.no_replace() && job.exchange()) return run.fail(EINVAL, "an exchange replaces nothing");
   if (int error = find_directories(run, job, from, to)) return error;
-  if (int error = check_names(run, job)) return error;
+  if (int error = check_dots(run, job)) return error;
   if (int error = find_both(run, job, from, to)) return error;
   if (int error = check_loops(run, job, from, to)) return error;
   if (from.inode == to.inode)

@@ -210,7 +210,8 @@ std::vector<uint64_t> SessionTable::expired(const KvView& view, int64_t now_ns) 
   view.scan(session_prefix(), session_prefix(), [&](std::string_view key, std::string_view value) {
     const uint64_t session = last_number(key);
     const auto known = silent_ns_.find(session);
-    const int64_t silent = known == silent_ns_.end() ? 0 : known->second + pause;
+    const bool just_heard = known == silent_ns_.end() || known->second == kJustHeard;
+    const int64_t silent = just_heard ? 0 : known->second + pause;
     silent_ns[session] = silent;
     const std::optional<StoredSession> stored = decode_session(value);
     if ((stored && stored->closing) || silent > kSessionGraceNs) over.push_back(session);

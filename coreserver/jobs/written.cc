@@ -73,6 +73,7 @@ int run_written(JobRun& run, const metadata::v1::Written& job) {
   if (job.mark() && !has_mark(a, run.request.session())) a.add_writers(run.request.session());
   a.set_size(std::max(a.size(), job.end()));
   a.set_high_water(std::max(a.high_water(), a.writers().empty() ? job.end() : a.size()));
+  a.set_high_water(std::max(a.high_water(), std::min(job.reserve(), kMaxFileBytes)));
   note_write_time(*inode, above_floor(a, plausible_time_ns(run, job.time_ns())));
   raise_ctime(*inode);
   if (job.clear_set_id()) a.set_mode(without_set_id(a, run.who));

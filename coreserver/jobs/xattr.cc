@@ -18,7 +18,7 @@ bool in_name_space(std::string_view name, std::string_view space) {
   return name.size() > space.size() && name.starts_with(space);
 }
 
-int check_name(JobRun& run, std::string_view name) {
+int check_xattr_name(JobRun& run, std::string_view name) {
   if (name.empty() || name.size() > kMaxXattrNameBytes) return run.fail(ERANGE, "a name is 1 to 255 bytes");
   if (name.find('\0') != std::string_view::npos) return run.fail(EINVAL, "the name has a NUL");
   if (in_name_space(name, "user.") || in_name_space(name, "trusted.") || in_name_space(name, "security."))
@@ -74,7 +74,7 @@ int check_room(JobRun& run, const StoredInode& inode, const metadata::v1::SetXat
 int run_get_xattr(JobRun& run, const metadata::v1::GetXattr& job) {
   StoredInode* inode = nullptr;
   if (int error = find_inode(run, job.inode(), inode)) return error;
-  if (int error = check_name(run, job.name())) return error;
+  if (int error = check_xattr_name(run, job.name())) return error;
   if (int error = check_may_read(run, *inode, job.name())) return error;
   std::optional<std::string> value = load(run, job.inode(), job.name());
   if (!value) return run.fail(ENODATA, "there is no extended attribute of this name");
@@ -100,8 +100,7 @@ int run_set_xattr(JobRun& run, const metadata::v1::SetXattr& job) {
   StoredInode* inode = nullptr;
   if (int error = find_inode(run, job.inode(), inode)) return error;
   *run.reply.mutable_attributes() = inode->attributes;
-  if (job.create() && job.replace()) return run.fail(EINVAL, "an attribute is either created or replaced");
-  if (int error = check_name(run, job.name())) return error;
+  if (int error = check_xattr_name(run, job.name())) return error;
   if (job.value().size() > kMaxXattrBytes) return run.fail(E2BIG, "a value has at most 65536 bytes");
   if (int error = check_may_write(run, *inode, job.name())) return error;
   const std::optional<std::string> old = load(run, job.inode(), job.name());
@@ -121,7 +120,7 @@ int run_remove_xattr(JobRun& run, const metadata::v1::RemoveXattr& job) {
   StoredInode* inode = nullptr;
   if (int error = find_inode(run, job.inode(), inode)) return error;
   *run.reply.mutable_attributes() = inode->attributes;
-  if (int error = check_name(run, job.name())) return error;
+  if (int error = check_xattr_name(run, job.name())) return error;
   if (int error = check_may_write(run, *inode, job.name())) return error;
   const std::optional<std::string> old = load(run, job.inode(), job.name());
   if (!old) return run.fail(ENODATA, "there is no extended attribute of this name");

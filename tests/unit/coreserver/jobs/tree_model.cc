@@ -42,6 +42,11 @@ int TreeModel::enter(const ModelUser& who, const NodePtr& dir, const std::string
   if (dir->gone) return ESTALE;
   if (!dir->dir()) return ENOTDIR;
   if (!may(who, *dir, 1)) return EACCES;
+  return wrong(dir, name);
+}
+
+int TreeModel::wrong(const NodePtr& dir, const std::string& name) {
+  if (dir->nlink == 0 && !dots(name)) return ENOENT;
   if (name.size() > 255) return ENAMETOOLONG;
   if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos)
     return EINVAL;
@@ -78,7 +83,6 @@ int TreeModel::create(const ModelUser& who, const NodePtr& dir, const std::strin
     change.size = size;
     return this->change(who, node, change);
   }
-  if (dir->nlink == 0) return ENOENT;
   if (!may(who, *dir, 2)) return EACCES;
   node = std::make_shared<ModelNode>();
   node->type = type;
@@ -107,7 +111,6 @@ int TreeModel::link(const ModelUser& who, const NodePtr& node, const NodePtr& di
   if (node->gone) return ESTALE;
   if (int error = enter(who, dir, name)) return error;
   if (dots(name) || dir->children.contains(name)) return EEXIST;
-  if (dir->nlink == 0) return ENOENT;
   if (!may(who, *dir, 2)) return EACCES;
   if (node->dir()) return EPERM;
   if (node->nlink == 0) return ENOENT;
@@ -163,13 +166,15 @@ int TreeModel::rmdir(const ModelUser& who, const NodePtr& dir, const std::string
 
 int TreeModel::rename(const ModelUser& who, const NodePtr& from, const std::string& from_name,
                       const NodePtr& to, const std::string& to_name, bool no_replace, bool exchange) {
-  if (int error = enter(who, from, from_name)) return error;
-  if (int error = enter(who, to, to_name)) return error;
   if (no_replace && exchange) return EINVAL;
+  if (int error = enter(who, from, ".")) return error;
+  if (int error = enter(who, to, ".")) return error;
   if (dots(from_name)) return EBUSY;
   if (dots(to_name)) return no_replace ? EEXIST : EBUSY;
+  if (int error = wrong(from, from_name)) return error;
   auto source = from->children.find(from_name);
   if (source == from->children.end()) return ENOENT;
+  if (int error = wrong(to, to_name)) return error;
   auto target = to->children.find(to_name);
   NodePtr moved = source->second, other = target == to->children.end() ? nullptr : target->second;
   if (other && no_replace) return EEXIST;
@@ -183,7 +188,6 @@ int TreeModel::rename(const ModelUser& who, const NodePtr& from, const std::stri
     if (!exchange && moved->dir() && !other->dir()) return ENOTDIR;
     if (!exchange && !moved->dir() && other->dir()) return EISDIR;
   } else {
-    if (to->nlink == 0) return ENOENT;
     if (!may(who, *to, 2)) return EACCES;
   }
   if (from != to && moved->dir() && !may(who, *moved, 2)) return EACCES;
@@ -255,7 +259,6 @@ int TreeModel::list(const ModelUser& who, const NodePtr& dir, std::set<std::stri
 int TreeModel::set_xattr(const ModelUser& who, const NodePtr& node, const std::string& name,
                          const std::string& value, bool create, bool replace) {
   if (node->gone) return ESTALE;
-  if (create && replace) return EINVAL;
   if (node->type != 'f' && !node->dir()) return EPERM;
   if (node->dir() && (node->mode & 01000) && !who.root() && who.uid != node->uid) return EPERM;
   if (!may(who, *node, 2)) return EACCES;

@@ -74,6 +74,7 @@ class TreeModel {
   void forget(uint64_t count) { inodes_ -= count; }
 
  private:
+  static int wrong(const NodePtr& dir, const std::string& name);
   int enter(const ModelUser& who, const NodePtr& dir, const std::string& name) const;
   int may_unlink(const ModelUser& who, const NodePtr& dir, const NodePtr& victim) const;
   void truncate(const ModelUser& who, const NodePtr& node, uint64_t size);

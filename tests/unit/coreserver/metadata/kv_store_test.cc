@@ -79,6 +79,21 @@ TEST_F(Kv, ScansKeepToTheirPrefixAndBegin) {
   }
 }
 
+TEST_F(Kv, ADeletedGroupStaysDeletedInFilesWithFilters) {
+  const std::string prefix = "e" + std::string(8, 'A');
+  ASSERT_TRUE(apply({make_batch(1, {{prefix + "x", "old"}, {prefix + "y", "old"}})}));
+  store_.open();
+  ASSERT_TRUE(store_.kv().delete_group(kTestGroup).is_ok());
+  for (int life = 0; life < 2; life++, store_.open()) {
+    EXPECT_TRUE(keys(prefix, "").empty());
+    EXPECT_TRUE(keys("", "").empty());
+    EXPECT_FALSE(store_.kv().get(kTestGroup, prefix + "x")->has_value());
+  }
+  ASSERT_TRUE(apply({make_batch(2, {{prefix + "y", "new"}})}));
+  EXPECT_EQ(keys(prefix, ""), (std::vector<std::string>{prefix + "y"}));
+  EXPECT_EQ(*store_.kv().usage(kTestGroup), (KvUsage{1, prefix.size() + 4}));
+}
+
 TEST_F(Kv, WhatIsNoBatchOfTheGroupIsRefusedAndChangesNothing) {
   const RecordPtr good = make_batch(1, {{"a", "1"}});
   auto spoiled = [&](auto&& spoil) {
