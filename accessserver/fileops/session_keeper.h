@@ -1,0 +1,62 @@
+// SessionKeeper: this access server's session at the volume (R21): opened, kept alive, renewed when it was
+// lost.
+//
+// A session that was not heard of for 20 s is gone, with its locks and holds. If a KeepAlive finds that out,
+// a new session is opened, and everybody who built on the old one is told (on_lost). When no KeepAlive has
+// succeeded for self_fence_after_ms the session may be gone without our knowing: trusted() is false. Orphans
+// that the volume tells of are answered with those that are open here. Threads: the loop, but for
+// lost_sessions().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "accessserver/fileops/file_context.h"
+
+namespace shima {
+
+class SessionKeeper {
+ public:
+  explicit SessionKeeper(FileContext& context) : context_(context) {}
+
+  void start();
+  // Calls `task` when the session is open, at once if it is; EIO if it could not be opened.
+  void when_open(FileContext::ErrorDone task);
+  void on_lost(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
+  // A job has said that the session is gone.
+  void lost(uint64_t session);
+  bool trusted() const;
+
+  void opened(uint64_t inode) { open_files_[inode]++; }
+  void closed(uint64_t inode);
+
+  void close(std::function<void()> done);
+  uint64_t lost_sessions() const { return lost_sessions_; }  // any thread
+
+ private:
+  void open();
+  void opened_session(uint64_t sent_ms, const metadata::v1::JobReply& reply);
+  void keep_alive();
+  void kept_alive(uint64_t sent_ms, uint64_t session, const metadata::v1::JobReply& reply);
+  // True if there were any.
+  bool hear_of(const metadata::v1::JobReply& reply);
+  void schedule(uint64_t delay_ms);
+  void tell_waiting(int error);
+
+  FileContext& context_;
+  bool open_ = false, opening_ = false;
+  uint64_t alive_ms_ = 0;  // when the last KeepAlive that succeeded was sent
+  uint64_t turn_ = 0;      // which schedule() counts
+  std::vector<FileContext::ErrorDone> waiting_;
+  std::vector<std::function<void()>> listeners_;
+  std::map<uint64_t, uint64_t> open_files_;  // inode, how many times
+  std::set<uint64_t> orphans_;               // told of; those not open here go with the next KeepAlive
+  uint64_t orphans_seen_ = 0;
+  std::atomic<uint64_t> lost_sessions_{0};
+};
+
+}  // namespace shima
