@@ -1,0 +1,27 @@
+// The directory that a volume is mounted on, and what mount(8), umount(8) and sysfs do for it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "accessserver/fuse/fuse_mount.h"
+#include "common/status/status.h"
+
+namespace shima {
+
+// Absolute path of an existing directory that can be mounted on; takes a FUSE mount off whose server has
+// died. kInvalidArgument otherwise.
+Result<std::string> prepare_mount_point(const std::string& path);
+
+// What follows -o, for fuse_session_new. `volume` may hold anything: what would end an option is replaced.
+// Set-id bits and devices work, as on a local disk: libfuse's defaults are for users who mount.
+std::string mount_options(const FuseOptions& options, const std::string& volume, uint32_t transfer_bytes);
+
+// kFailedPrecondition: in use. No error if nothing is mounted there (any more).
+Status unmount_point(const std::string& path, bool force);
+
+// Lets the kernel read so far ahead; it begins at 128 KiB, a fraction of a block. Where sysfs is read-only it
+// stays.
+void set_readahead(const std::string& path, uint32_t bytes);
+
+}  // namespace shima

@@ -1,0 +1,65 @@
+// OpenFiles: which files the kernel has open through this mount, and whose locks go when one is closed.
+//
+// FUSE tells of closes in two ways: FLUSH, each time that a process closes a descriptor (with the process's
+// lock owner: its POSIX locks on the file go, fcntl(2)), and RELEASE, once the last descriptor of an open is
+// gone. OFD locks look like POSIX locks of an owner of their own, for whom no FLUSH comes: they go at
+// RELEASE. So for each owner it is kept through which opens locks were asked for. flock(2) locks belong to
+// the open and go with it. Threads: any.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace shima {
+
+class OpenFiles {
+ public:
+  // Returns a handle, never 0 and never given twice.
+  uint64_t open(uint64_t inode);
+  size_t opens_of(uint64_t inode) const;
+
+  // Before a lock is asked for.
+  void lock_asked(uint64_t handle, uint64_t owner);
+  void flock_asked(uint64_t handle, uint64_t owner);
+  // The owner closed a descriptor of the inode: true if it may have locks there, which are to be released.
+  bool owner_closed(uint64_t inode, uint64_t owner);
+
+  // The inode, if it is open, may have set-id bits: whoever writes past the kernel (O_DIRECT) has to look.
+  void note_mode(uint64_t inode, uint32_t mode);
+  // True once after such a note.
+  bool take_set_id_note(uint64_t inode);
+
+  struct Closed {
+    bool known = false;
+    uint64_t inode = 0;
+    std::vector<uint64_t> owners;         // whose POSIX locks are to be released
+    std::optional<uint64_t> flock_owner;  // whose flock is
+  };
+  Closed close(uint64_t handle);
+  // Handles that are open: for the end of the mount, when no RELEASE comes any more.
+  std::vector<uint64_t> handles() const;
+
+ private:
+  struct Inode {
+    size_t opens = 0;
+    bool may_have_set_id = false;
+    std::map<uint64_t, std::set<uint64_t>> owners;  // handles through which each asked for locks
+  };
+
+  mutable std::mutex mutex_;
+  uint64_t last_handle_ = 0;
+  struct Open {
+    uint64_t inode = 0;
+    std::optional<uint64_t> flock_owner;
+  };
+  std::unordered_map<uint64_t, Open> opens_;  // by handle
+  std::unordered_map<uint64_t, Inode> inodes_;
+};
+
+}  // namespace shima
