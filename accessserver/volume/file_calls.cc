@@ -98,6 +98,7 @@ void VolumeSession::run_job(const metadata::v1::JobRequest& request, JobDone don
 
 void VolumeSession::read_file(InodeId inode, uint64_t offset, uint64_t length, BytesDone done) {
   OperationPtr operation = make_operation(OperationKind::kRead, inode, std::move(done));
+  operation->may_use_own_replica = !options_.own_site.empty();
   operation->length = length;
   operation->error = check_read_range(offset, length);
   cut(operation, offset, length, {});

@@ -22,6 +22,7 @@ namespace shima {
 enum class OperationKind : uint8_t { kRead, kWrite, kPunch, kTruncate, kJob, kInodeData, kSeek };
 
 struct Piece;
+struct OwnReplicaRead;
 class ServerLink;
 
 struct Operation {
@@ -31,7 +32,8 @@ struct Operation {
 
   OperationKind kind = OperationKind::kRead;
   InodeId inode;
-  std::string site;  // reads: this site's own member; empty: the primary
+  std::string site;                  // reads: this site's own member; empty: the primary
+  bool may_use_own_replica = false;  // reads: ordered by the primary, with the bytes of the own site (R17)
   uint64_t length = 0;
   WriteTags tags;       // writes, punches, truncations
   bool remove = false;  // truncations
@@ -69,6 +71,9 @@ struct Piece {
   bool placed = false;  // holds a place in flight
   uint32_t times_sent = 0, times_corrupt = 0;
   Status last_error;
+  // While the own site's replica is asked, too: `frame` asks the primary for the version only.
+  std::shared_ptr<OwnReplicaRead> own_replica;
+  bool bytes_from_home = false;  // the own site's replica has failed it
 
   // Bytes that travel for it, one way or the other.
   uint64_t cost() const {

@@ -37,6 +37,7 @@ void encode_read(const Piece& piece, const RequestContext& context, pb::ReadRequ
   read.set_offset(chunks.offset);
   read.set_length(chunks.length);
   read.set_own_replica(!piece.operation->site.empty());
+  read.set_version_only(piece.own_replica != nullptr);
 }
 
 void encode_write(const Piece& piece, const RequestContext& context, pb::WriteRequest& write) {
@@ -84,10 +85,14 @@ Status status_of(const Reply& reply) {
   return {known ? static_cast<Code>(reply.code()) : Code::kInternal, reply.message()};
 }
 
-PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::ReadReply& reply) {
-  PieceReply result{
-      .status = status_of(reply), .sequence = Sequence(reply.sequence()), .fence = reply.fence()};
-  if (!result.status) return result;
+PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::ReadReply& reply,
+                             bool version_only) {
+  PieceReply result{.status = status_of(reply),
+                    .sequence = Sequence(reply.sequence()),
+                    .term = Term(reply.term()),
+                    .visible = Sequence(reply.visible()),
+                    .fence = reply.fence()};
+  if (!result.status || version_only) return result;
   if (reply.all_zero()) {
     result.all_zero = true;
     return result;
@@ -104,6 +109,11 @@ PieceReply decode_read_reply(const Piece& piece, const Frame& frame, const pb::R
   if (!intact) result.status = {Code::kCorrupt, intact.message()};
   result.bytes = frame.payload.slice(piece.where.offset - chunks.offset, piece.where.length);
   return result;
+}
+
+PieceReply reply_of_another_kind() {
+  return {.status = {Code::kInternal,
+                     "the server's reply is of another kind than the request: versions differ?"}};
 }
 
 PieceReply decode_job(const Frame& frame, const pb::JobReply& reply) {
@@ -183,12 +193,24 @@ Frame encode_request(const Piece& piece, const RequestContext& context) {
   return frame;
 }
 
+Frame encode_own_replica_read(const Piece& piece, uint64_t frame_id, const RequestContext& context) {
+  pb::Header header;
+  encode_read(piece, context, *header.mutable_read());
+  header.mutable_read()->set_own_replica(true);
+  header.mutable_read()->set_version_only(false);
+  Frame frame;
+  frame.id = frame_id;
+  header.SerializeToString(&frame.header);
+  return frame;
+}
+
 PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_size) {
   pb::Header header;
   if (header.ParseFromString(frame.header)) {
     switch (piece.operation->kind) {
       case OperationKind::kRead:
-        if (header.has_read_reply()) return decode_read_reply(piece, frame, header.read_reply());
+        if (header.has_read_reply())
+          return decode_read_reply(piece, frame, header.read_reply(), piece.own_replica != nullptr);
         break;
       case OperationKind::kWrite:
       case OperationKind::kPunch:
@@ -209,8 +231,14 @@ PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_s
         break;
     }
   }
-  return {.status = {Code::kInternal,
-                     "the server's reply is of another kind than the request: versions differ?"}};
+  return reply_of_another_kind();
+}
+
+PieceReply decode_own_replica_reply(const Piece& piece, const Frame& frame) {
+  pb::Header header;
+  if (header.ParseFromString(frame.header) && header.has_read_reply())
+    return decode_read_reply(piece, frame, header.read_reply(), false);
+  return reply_of_another_kind();
 }
 
 Frame encode_greeting(ClientId client, ServerId expected) {

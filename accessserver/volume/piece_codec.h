@@ -22,6 +22,8 @@ struct RequestContext {
 struct PieceReply {
   Status status;      // as the server said it, or kCorrupt if the payload's checksum is wrong
   Sequence sequence;  // of the block version, or the job's record
+  Term term;          // reads: of the block version; 0: there is no such block
+  Sequence visible;   // reads of an own replica: it has everything up to here
   Buffer bytes;       // reads: exactly the piece's bytes
   bool all_zero = false;
   uint64_t fence = 0;             // reads
@@ -33,10 +35,14 @@ struct PieceReply {
 // Checksums of a write's payload as WriteRequest wants them.
 std::vector<uint32_t> write_checksums(const BlockPiece& where, const Buffer& payload);
 
+// Reads whose bytes the own site's replica is asked for ask for the version only.
 Frame encode_request(const Piece& piece, const RequestContext& context);
+// A read's second request, to the own site's replica (R17).
+Frame encode_own_replica_read(const Piece& piece, uint64_t frame, const RequestContext& context);
 
 // kInternal if the frame is no reply to such a piece, or one that cannot be.
 PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_size);
+PieceReply decode_own_replica_reply(const Piece& piece, const Frame& frame);
 
 // The first frame of each side.
 Frame encode_greeting(ClientId client, ServerId expected);

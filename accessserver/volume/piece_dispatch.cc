@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "accessserver/volume/own_replica_read.h"
 #include "accessserver/volume/volume_session.h"
 #include "common/types/record.h"
 
@@ -122,11 +123,15 @@ void VolumeSession::send_piece(const PiecePtr& piece) {
   total_.pieces_sent++, window_.pieces_sent++;
   if (piece->times_sent++ > 0) total_.pieces_sent_again++, window_.pieces_sent_again++;
   out_[piece->frame] = piece;
-  link.send(encode_request(*piece, {.volume = volume_,
-                                    .client = client_,
-                                    .settled_below = group.window.settled_below(),
-                                    .known_sequence = group.known,
-                                    .deadline_ms = static_cast<uint32_t>(left_ms)}));
+  const MemberLayout* own_replica = own_replica_of(*piece);
+  if (own_replica) piece->own_replica = std::make_shared<OwnReplicaRead>();
+  RequestContext context{.volume = volume_,
+                         .client = client_,
+                         .settled_below = group.window.settled_below(),
+                         .known_sequence = group.known,
+                         .deadline_ms = static_cast<uint32_t>(left_ms)};
+  link.send(encode_request(*piece, context));
+  if (own_replica) ask_own_replica(piece, *own_replica, context);
 }
 
 const GroupLayout& VolumeSession::group_layout(GroupIndex group) const {
@@ -172,11 +177,13 @@ ServerLink& VolumeSession::link_to(const MemberLayout& member) {
 
 void VolumeSession::on_reply(Frame frame) {
   auto found = out_.find(frame.id);
-  if (found == out_.end()) return;  // given up at its deadline
+  if (found == out_.end()) return on_replica_reply(frame);  // or one that was given up at its deadline
   PiecePtr piece = found->second;
   PieceReply reply = decode_reply(*piece, frame, block_size_);
   Code code = reply.status.code();
-  if (code == Code::kOk) {
+  if (code == Code::kOk && piece->own_replica) {
+    return on_version(piece, std::move(reply));
+  } else if (code == Code::kOk) {
     on_good_reply(piece, std::move(reply));
   } else if (code == Code::kCorrupt) {
     total_.checksum_errors++, window_.checksum_errors++;
@@ -209,10 +216,12 @@ void VolumeSession::on_link_lost(ServerId server, const ServerLink* link, const 
   }
   std::ranges::sort(lost, {}, [](const PiecePtr& piece) { return piece->frame; });  // keep their order
   for (const PiecePtr& piece : lost) park(piece, why.with_context(piece->server_name));
+  on_replica_link_lost(link);
 }
 
 void VolumeSession::park(const PiecePtr& piece, Status why) {
   if (piece->frame) out_.erase(std::exchange(piece->frame, 0));
+  forget_own_replica(*piece);
   piece->last_error = std::move(why);
   const Status& error = piece->operation->error;
   // One that may have happened is tried until its end is known: afterwards nothing of the operation may

@@ -44,6 +44,11 @@ struct VolumeClientOptions {
   uint32_t ask_after_ms = 2'000;   // no answer for so long: see in the layout whether the primary has changed
   uint32_t dead_after_ms = 5'000;  // a server that sends nothing for this long is given up
   uint32_t socket_buffer_bytes = 0;  // see ConnectionOptions
+  // Where this client is. Away from the volume's home, read_file() takes bytes from the own site's replica
+  // where that is as new as the home says it must be (R17). Empty: always from the home.
+  std::string own_site;
+  uint32_t replica_read_min_bytes = 64 << 10;  // of one block; smaller pieces are read at home at once
+  uint32_t replica_wait_ms = 50;               // for the replica's bytes, after the home's answer
 };
 
 struct VolumeClientStats {
@@ -53,12 +58,21 @@ struct VolumeClientStats {
   uint64_t read_bytes = 0, written_bytes = 0;
   uint64_t pieces_sent = 0, pieces_sent_again = 0;
   uint64_t connections_lost = 0, layouts_fetched = 0, checksum_errors = 0;
+  // Pieces (R17) that were read without bytes from the home: the own site's replica had them, or they are a
+  // hole; and those that the replica was asked for, and had not in time: they were sent again, to the home.
+  uint64_t replica_reads = 0, replica_fallbacks = 0;
+  uint64_t replica_bytes = 0;           // of replica_reads
   Histogram read_us, write_us, job_us;  // from call to callback
 };
 
 // volume_access.h has the calls for files and jobs. A punch_file() of more than 1,024 blocks goes over them
 // in several rounds, each with a deadline of its own, and leaves out what is a hole already, as does a search
 // for a hole.
+//
+// With own_site, read_file() asks two servers at the same time: the primary at home how new a piece is, and
+// the own site's replica for the bytes. A replica that is behind, slow, being rebuilt or gone costs one more
+// trip to the home, and is left alone for 200 ms (by group). Linearizable all the same: the bytes are those
+// that the primary had when it answered.
 class VolumeClient : public VolumeAccess {
  public:
   using ReadDone = std::function<void(Status, Buffer)>;

@@ -151,6 +151,7 @@ void VolumeSession::admit(const OperationPtr& operation) {
 
 void VolumeSession::end_piece(const PiecePtr& piece, const Status& status) {
   if (piece->frame) out_.erase(std::exchange(piece->frame, 0));
+  forget_own_replica(*piece);
   if (std::exchange(piece->placed, false)) {
     Lane& lane = lane_of(*piece);
     lane.in_flight--;

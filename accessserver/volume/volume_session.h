@@ -62,7 +62,9 @@ class VolumeSession final : public VolumeClient {
     uint32_t failures = 0;         // in a row
     EventLoop::TimerId timer = 0;  // runs until the parked pieces' next try
     FetchWish fetch = FetchWish::kNone;
+    uint64_t replica_paused_until_us = 0;  // the own site's replica was in trouble
   };
+  enum class ReplicaTrouble : uint8_t { kFailed, kBehind, kOther };  // kOther: none of the replica's fault
 
   struct Lane {
     std::deque<PiecePtr> waiting;
@@ -116,6 +118,18 @@ class VolumeSession final : public VolumeClient {
   void ask_for_changes(uint64_t now_us);
   void resend_what_has_moved();
 
+  // replica_reads.cc: pieces that ask the own site's replica, too (R17), loop
+  const MemberLayout* own_replica_of(const Piece& piece);
+  void ask_own_replica(const PiecePtr& piece, const MemberLayout& member, const RequestContext& context);
+  void on_version(const PiecePtr& piece, PieceReply version);
+  void on_replica_reply(const Frame& frame);
+  void compare_with_version(const PiecePtr& piece);
+  void end_at_own_site(const PiecePtr& piece, bool all_zero, Buffer bytes);
+  void read_at_home(const PiecePtr& piece, ReplicaTrouble trouble);
+  void forget_own_replica(Piece& piece);
+  void on_replica_link_lost(const ServerLink* link);
+  void look_for_changes();
+
   const VolumeClientOptions options_;
   const std::string name_;
   const VolumeId volume_;
@@ -133,8 +147,9 @@ class VolumeSession final : public VolumeClient {
   // The loop's own from here on.
   std::vector<GroupState> groups_;  // the data groups, then the metadata group
   Lane bytes_lane_, small_lane_;
-  std::vector<PiecePtr> ending_;                // until the end of a turn
-  std::unordered_map<uint64_t, PiecePtr> out_;  // by frame id
+  std::vector<PiecePtr> ending_;                        // until the end of a turn
+  std::unordered_map<uint64_t, PiecePtr> out_;          // by frame id
+  std::unordered_map<uint64_t, PiecePtr> replica_out_;  // by the id of the frame to the own site's replica
   std::map<ServerId, std::shared_ptr<ServerLink>> links_;
   std::vector<std::function<void(Status)>> refresh_waiters_;
   std::mt19937_64 random_;

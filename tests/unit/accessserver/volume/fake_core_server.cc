@@ -25,7 +25,65 @@ Buffer with_a_flipped_bit(const Buffer& bytes) {
   });
 }
 
+void change_block(FakeVolume& volume, const pb::WriteRequest& write, const Buffer& payload) {
+  std::tuple key(write.group(), write.inode(), write.block());
+  volume.versions[key] = volume.sequences[write.group()];
+  auto& block = volume.blocks.try_emplace(key, volume.block_size).first->second;
+  if (!write.punch()) {
+    std::memcpy(block.data() + write.offset(), payload.data(), payload.size());
+  } else if (write.length() < volume.block_size) {
+    std::memset(block.data() + write.offset(), 0, write.length());
+  } else {
+    volume.blocks.erase(key);
+    volume.versions.erase(key);
+  }
+}
+
+void truncate(FakeVolume& volume, const pb::WriteRequest& write) {
+  auto& blocks = volume.blocks;
+  auto block = blocks.lower_bound({write.group(), write.inode(), write.block()});
+  auto beyond = blocks.lower_bound({write.group(), write.inode() + 1, 0});
+  if (block != beyond && std::get<2>(block->first) == write.block() && write.offset() > 0) {
+    std::fill(block->second.begin() + write.offset(), block->second.end(), 0);
+    volume.versions[block->first] = volume.sequences[write.group()];
+    ++block;
+  }
+  for (auto gone = block; gone != beyond; ++gone) volume.versions.erase(gone->first);
+  blocks.erase(block, beyond);
+}
+
 }  // namespace
+
+void FakeVolume::apply(const pb::WriteRequest& write, const Buffer& payload) {
+  uint64_t sequence = ++sequences[write.group()];
+  records[write.group()].push_back({write, payload});
+  FakeInode& inode = inodes[{write.group(), write.inode()}];
+  if (!write.truncate()) {
+    change_block(*this, write, payload);
+    inode.changes++;
+  } else if (write.fence() > inode.fence) {
+    truncate(*this, write);
+    inode.truncated_at = sequence;
+  }
+  inode.fence = write.fence();
+  inode.mtime_ns = std::max(inode.mtime_ns, write.time_ns());
+}
+
+void FakeVolume::ship(FakeVolume& replica, uint32_t group, size_t most) {
+  std::vector<FakeRecord> next;
+  {
+    std::scoped_lock lock(mutex, replica.mutex);
+    const std::vector<FakeRecord>& all = records[group];
+    auto first = all.begin() + static_cast<ptrdiff_t>(replica.sequences[group]);
+    next.assign(first, first + static_cast<ptrdiff_t>(std::min<size_t>(most, all.end() - first)));
+  }
+  std::lock_guard lock(replica.mutex);
+  for (const FakeRecord& record : next) replica.apply(record.write, record.payload);
+}
+
+void FakeVolume::ship_all(FakeVolume& replica) {
+  for (uint32_t group = 0; group < 8; group++) ship(replica, group, ~size_t{0});
+}
 
 FakeCoreServer::FakeCoreServer(std::shared_ptr<FakeVolume> volume, uint64_t server_id)
     : volume_(std::move(volume)), server_id_(server_id) {
@@ -132,19 +190,31 @@ Frame FakeCoreServer::answer(const Frame& request, const pb::Header& header, con
   return frame;
 }
 
+// All but code, bytes and checksums.
+pb::ReadReply FakeCoreServer::describe_read(const pb::ReadRequest& read) {
+  pb::ReadReply reply;
+  const FakeInode& inode = volume_->inodes[{read.group(), read.inode()}];
+  auto version = volume_->versions.find({read.group(), read.inode(), read.block()});
+  bool is_there = version != volume_->versions.end();
+  reply.set_term(is_there ? 1 : 0);
+  reply.set_sequence(is_there ? version->second : 0);
+  if (!read.own_replica()) reply.set_fence(inode.fence);
+  if (read.version_only()) reply.set_sequence(std::max(reply.sequence(), inode.truncated_at));
+  reply.set_visible(volume_->sequences[read.group()]);
+  reply.set_all_zero(!is_there || read.version_only());
+  return reply;
+}
+
 Frame FakeCoreServer::answer_read(const pb::ReadRequest& read, const Behaviour& behaviour) {
   volume_->reads.push_back(read);
   SHIMA_CHECK(read.offset() % kChunkSize == 0 && read.length() % kChunkSize == 0,
               "a read is not of whole chunks");
   pb::Header header;
   pb::ReadReply& reply = *header.mutable_read_reply();
+  reply = describe_read(read);
   reply.set_code(static_cast<uint32_t>(behaviour.code));
-  if (behaviour.code != Code::kOk) return frame_of(0, header);
-  reply.set_fence(volume_->inodes[{read.group(), read.inode()}].fence);
   auto found = volume_->blocks.find({read.group(), read.inode(), read.block()});
-  reply.set_sequence(volume_->sequences[read.group()]);
-  reply.set_all_zero(found == volume_->blocks.end());
-  if (found == volume_->blocks.end()) return frame_of(0, header);
+  if (behaviour.code != Code::kOk || reply.all_zero()) return frame_of(0, header);
   Buffer bytes = Buffer::copy_of(std::span(found->second).subspan(read.offset(), read.length()));
   for (uint32_t crc : chunk_checksums(bytes.span())) reply.add_checksums(crc);
   Frame frame = frame_of(0, header);
@@ -171,43 +241,14 @@ pb::WriteReply FakeCoreServer::answer_write(const pb::WriteRequest& write, const
 
 pb::WriteReply FakeCoreServer::execute(const pb::WriteRequest& write, const Buffer& payload) {
   pb::WriteReply reply;
-  FakeInode& inode = volume_->inodes[{write.group(), write.inode()}];
-  if (write.fence() < inode.fence) {
+  if (write.fence() < volume_->inodes[{write.group(), write.inode()}].fence) {
     if (!write.truncate()) reply.set_code(static_cast<uint32_t>(Code::kStaleFence));
     return reply;
   }
-  if (write.truncate()) {
-    if (write.fence() > inode.fence) truncate(write);
-  } else {
-    change_block(write, payload);
-    inode.changes++;
-  }
-  inode.fence = write.fence();
-  inode.mtime_ns = std::max(inode.mtime_ns, write.time_ns());
+  volume_->apply(write, payload);
   volume_->executed++;
-  reply.set_sequence(++volume_->sequences[write.group()]);
+  reply.set_sequence(volume_->sequences[write.group()]);
   return reply;
-}
-
-void FakeCoreServer::change_block(const pb::WriteRequest& write, const Buffer& payload) {
-  std::tuple key(write.group(), write.inode(), write.block());
-  auto& block = volume_->blocks.try_emplace(key, volume_->block_size).first->second;
-  if (write.punch()) {
-    std::memset(block.data() + write.offset(), 0, write.length());
-  } else {
-    std::memcpy(block.data() + write.offset(), payload.data(), payload.size());
-  }
-}
-
-void FakeCoreServer::truncate(const pb::WriteRequest& write) {
-  auto& blocks = volume_->blocks;
-  auto block = blocks.lower_bound({write.group(), write.inode(), write.block()});
-  auto beyond = blocks.lower_bound({write.group(), write.inode() + 1, 0});
-  if (block != beyond && std::get<2>(block->first) == write.block()) {
-    std::fill(block->second.begin() + write.offset(), block->second.end(), 0);
-    ++block;
-  }
-  blocks.erase(block, beyond);
 }
 
 Frame FakeCoreServer::answer_job(const pb::JobRequest& job, const Buffer& payload,

@@ -23,17 +23,34 @@ struct FakeInode {
   uint64_t fence = 0;
   int64_t mtime_ns = 0;
   uint64_t changes = 0;
+  uint64_t truncated_at = 0;  // sequence of the newest truncation
 };
 
-// What all servers of a test share: the volume's blocks, and the requests that were carried out.
+// One change of a group, as it is shipped to a replica.
+struct FakeRecord {
+  data::v1::WriteRequest write;
+  Buffer payload;
+};
+
+// What all servers of a test share: the volume's blocks, and the requests that were carried out. The servers
+// of another site share another one.
 struct FakeVolume {
   explicit FakeVolume(uint32_t block_size) : block_size(block_size) {}
+
+  // Carries out a change that is the group's next one. Under the mutex.
+  void apply(const data::v1::WriteRequest& write, const Buffer& payload);
+  // Brings the next records, at most so many, of one group or of all, to another site's volume, which nobody
+  // else writes. Takes both mutexes, the replica's alone while records are applied.
+  void ship(FakeVolume& replica, uint32_t group, size_t most);
+  void ship_all(FakeVolume& replica);
 
   const uint32_t block_size;
   std::mutex mutex;
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, std::vector<uint8_t>>
-      blocks;                                                 // by group, inode and block
-  std::map<std::pair<uint32_t, uint64_t>, FakeInode> inodes;  // by group and inode
+      blocks;  // by group, inode and block; one that is a hole as a whole is not there
+  std::map<std::tuple<uint32_t, uint64_t, uint64_t>, uint64_t> versions;  // of these, sequences
+  std::map<std::pair<uint32_t, uint64_t>, FakeInode> inodes;              // by group and inode
+  std::map<uint32_t, std::vector<FakeRecord>> records;  // by group; the first has sequence 1
   std::map<std::tuple<uint32_t, uint64_t, uint64_t>, data::v1::WriteReply>
       results;                                 // by group, client and request
   std::map<uint32_t, uint64_t> sequences;      // by group
@@ -72,12 +89,11 @@ class FakeCoreServer {
  private:
   void on_frame(Connection& connection, Frame frame);
   Frame answer(const Frame& request, const data::v1::Header& header, const Behaviour& behaviour);
+  data::v1::ReadReply describe_read(const data::v1::ReadRequest& read);
   Frame answer_read(const data::v1::ReadRequest& read, const Behaviour& behaviour);
   data::v1::WriteReply answer_write(const data::v1::WriteRequest& write, const Buffer& payload,
                                     const Behaviour& behaviour);
   data::v1::WriteReply execute(const data::v1::WriteRequest& write, const Buffer& payload);
-  void change_block(const data::v1::WriteRequest& write, const Buffer& payload);
-  void truncate(const data::v1::WriteRequest& write);
   Frame answer_job(const data::v1::JobRequest& job, const Buffer& payload, const Behaviour& behaviour);
   std::string execute_job(const data::v1::JobRequest& job);
   data::v1::InodeReply answer_inode_query(const data::v1::InodeRequest& query, const Behaviour& behaviour);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "accessserver/volume/own_replica_read.h"
 #include "common/types/crc32c.h"
 #include "shima/data/v1/data.pb.h"
 
@@ -48,6 +49,39 @@ TEST(PieceCodec, ReadsReplyWithTooFewChecksumsIsCorrupt) {
   EXPECT_EQ(reply.fence, 6u);
   EXPECT_EQ(reply.bytes.data(), bytes.data());  // not copied
   EXPECT_EQ(decode_reply(piece, frame_of(header, Buffer::zeros(4096)), kBlock).status.code(), Code::kCorrupt);
+}
+
+TEST(PieceCodec, AVersionHasNoBytesAndAnOwnReplicasAnswerMustHave) {
+  Piece piece = piece_of(OperationKind::kRead, {BlockIndex(1), 0, 8192, 0});
+  piece.own_replica = std::make_shared<OwnReplicaRead>();
+  pb::Header header;
+  header.mutable_read_reply()->set_term(2);
+  header.mutable_read_reply()->set_sequence(7);
+  header.mutable_read_reply()->set_visible(9);
+  PieceReply version = decode_reply(piece, frame_of(header), kBlock);
+  EXPECT_TRUE(version.status.is_ok()) << version.status.to_string();
+  EXPECT_EQ(version.term, Term(2));
+  EXPECT_EQ(version.sequence, Sequence(7));
+  EXPECT_EQ(version.visible, Sequence(9));
+  EXPECT_EQ(decode_own_replica_reply(piece, frame_of(header)).status.code(), Code::kCorrupt);
+  header.mutable_write_reply();
+  EXPECT_EQ(decode_own_replica_reply(piece, frame_of(header)).status.code(), Code::kInternal);
+}
+
+TEST(PieceCodec, AReadAsksThePrimaryForItsVersionAndTheOwnReplicaForItsBytes) {
+  Piece piece = piece_of(OperationKind::kRead, {BlockIndex(1), 100, 5000, 0});
+  piece.frame = 3;
+  piece.own_replica = std::make_shared<OwnReplicaRead>();
+  Frame primary = encode_request(piece, {}), replica = encode_own_replica_read(piece, 4, {});
+  EXPECT_EQ(primary.id, 3u);
+  EXPECT_EQ(replica.id, 4u);
+  pb::Header asked;
+  ASSERT_TRUE(asked.ParseFromString(primary.header));
+  EXPECT_TRUE(asked.read().version_only() && !asked.read().own_replica());
+  ASSERT_TRUE(asked.ParseFromString(replica.header));
+  EXPECT_TRUE(asked.read().own_replica() && !asked.read().version_only());
+  EXPECT_EQ(asked.read().offset(), 0u);
+  EXPECT_EQ(asked.read().length(), 8192u);
 }
 
 TEST(PieceCodec, AReplyOfAnotherKindIsRefused) {

@@ -35,7 +35,7 @@ class VolumeClientTest : public testing::Test {
         make_layout({one_.member(MemberKind::kPrimary), two_.member(MemberKind::kPrimary)}, kBlock, kSize));
   }
 
-  void open(VolumeClientOptions options = {}) {
+  void open(const VolumeClientOptions& options = {}) {
     auto opened = VolumeClient::open(source_, "db", options);
     ASSERT_TRUE(opened.is_ok()) << opened.status().to_string();
     client_ = std::move(*opened);
@@ -87,7 +87,7 @@ class VolumeClientTest : public testing::Test {
   }
   std::pair<Result<Buffer>, uint64_t> read_file(InodeId inode, uint64_t offset, uint64_t length) {
     std::promise<std::pair<Result<Buffer>, uint64_t>> promise;
-    client_->read_file(inode, offset, length, [&](Status status, Buffer bytes, uint64_t fence) {
+    client_->read_file(inode, offset, length, [&](const Status& status, Buffer bytes, uint64_t fence) {
       Result<Buffer> result = status.is_ok() ? Result<Buffer>(std::move(bytes)) : Result<Buffer>(status);
       promise.set_value({std::move(result), fence});
     });
