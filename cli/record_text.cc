@@ -70,7 +70,10 @@ ordered_json volume_json(const cluster::v1::VolumeRecord& volume) {
                          {"whole", member.whole()},
                          {"in_sync", member.in_sync()}});
     }
-    groups.push_back({{"index", group.index()}, {"term", group.term()}, {"members", members}});
+    groups.push_back({{"index", group.index()},
+                      {"term", group.term()},
+                      {"metadata", group.metadata()},
+                      {"members", members}});
   }
   return {{"name", volume.name()},
           {"volume_id", volume.volume_id()},
@@ -80,6 +83,7 @@ ordered_json volume_json(const cluster::v1::VolumeRecord& volume) {
           {"ack", ack_name(volume.ack())},
           {"block_size_bytes", volume.block_size()},
           {"size_bytes", volume.size_bytes()},
+          {"max_inodes", volume.max_inodes()},
           {"config_version", volume.config_version()},
           {"deleting", volume.deleting()},
           {"groups", groups}};
@@ -93,6 +97,7 @@ ordered_json volume_json(const volume::v1::VolumeSummary& volume) {
           {"ack", ack_name(volume.ack())},
           {"block_size_bytes", volume.block_size()},
           {"size_bytes", volume.size_bytes()},
+          {"max_inodes", volume.max_inodes()},
           {"groups", volume.groups()},
           {"config_version", volume.config_version()},
           {"deleting", volume.deleting()}};

@@ -25,7 +25,8 @@ struct ServerAnswer {
 // One member of one group: what its primary says of it, and what it says itself.
 struct MemberRow {
   uint32_t group = 0;
-  uint64_t term = 0;  // of the volume's record
+  bool metadata = false;  // the volume's metadata group
+  uint64_t term = 0;      // of the volume's record
   std::string site;
   std::string server;
   cluster::v1::MemberRole role = cluster::v1::MEMBER_ROLE_UNSPECIFIED;
@@ -54,7 +55,8 @@ struct SiteRow {
   uint64_t lag_bytes = 0;                               // sum
   double lag_seconds = 0;                               // the greatest
   uint64_t committed_records = 0, durable_records = 0;  // sums of sequences over the groups
-  uint64_t journal_bytes = 0, block_bytes = 0;          // of the servers that answered
+  uint64_t journal_bytes = 0, block_bytes = 0;          // data groups', of the servers that answered
+  uint64_t metadata_bytes = 0;                          // journal and more of the metadata group, the same
   std::vector<std::string> unreachable;                 // servers
 };
 

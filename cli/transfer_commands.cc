@@ -162,14 +162,36 @@ Status import_volume(Session& session, const std::string& name, const std::strin
   return Status::ok();
 }
 
-// Reads through the primaries, or what one site holds itself.
-ReadOperation reads_of(VolumeClient& client, const std::string& site) {
-  if (site.empty()) {
-    return [&client](uint64_t offset, uint64_t length, ReadDone done) {
-      client.read(offset, length, std::move(done));
+// What export and checksum read.
+struct Source {
+  std::string volume;
+  std::string site;          // this site's own replica; empty: through the primaries
+  uint64_t inode = 0;        // a file; 0: the image
+  std::string length = "0";  // of the file
+};
+
+std::string source_text(const Source& source) {
+  return source.volume + (source.inode ? ", inode " + std::to_string(source.inode) : "") +
+         (source.site.empty() ? "" : " at " + source.site);
+}
+
+ReadOperation reads_of(VolumeClient& client, const Source& source) {
+  const InodeId inode(source.inode);
+  if (source.site.empty() && source.inode) {
+    return [&client, inode](uint64_t offset, uint64_t length, ReadDone done) {
+      client.read_file(inode, offset, length,
+                       [done = std::move(done)](Status status, Buffer bytes, uint64_t) {
+                         done(std::move(status), std::move(bytes));
+                       });
     };
   }
-  return [&client, site](uint64_t offset, uint64_t length, ReadDone done) {
+  if (source.inode) {
+    return [&client, inode, site = source.site](uint64_t offset, uint64_t length, ReadDone done) {
+      client.read_site_file(site, inode, offset, length, std::move(done));
+    };
+  }
+  return [&client, site = source.site](uint64_t offset, uint64_t length, ReadDone done) {
+    if (site.empty()) return client.read(offset, length, std::move(done));
     client.read_site(site, offset, length, std::move(done));
   };
 }
@@ -178,9 +200,11 @@ struct ReadPlan {
   cluster::v1::VolumeRecord record;
   OpenVolume open;
   TransferLimits limits;
+  uint64_t size = 0;  // bytes to read
 };
 
-Result<ReadPlan> plan_read(Session& session, const std::string& name, const std::string& site) {
+Result<ReadPlan> plan_read(Session& session, const Source& source) {
+  const std::string &name = source.volume, &site = source.site;
   ReadPlan plan;
   auto record = get_record(session, name);
   if (!record) return record.status();
@@ -189,9 +213,11 @@ Result<ReadPlan> plan_read(Session& session, const std::string& name, const std:
     return {Code::kNotFound,
             "volume " + name + " has no copy at " + site + "; it has copies at " + join(sites, ", ")};
   }
-  if (record->size_bytes() == 0) {
-    return {Code::kFailedPrecondition,
-            "volume " + name + " has no size yet and holds nothing; import something first"};
+  plan.size = source.inode ? parse_size(source.length).value() : record->size_bytes();
+  if (plan.size == 0 && source.inode == 0) {
+    return {Code::kFailedPrecondition, "volume " + name +
+                                           " has no size yet and holds no image; import one first, or name a "
+                                           "file with --inode and --length"};
   }
   auto open = open_volume(session, *record, plan.limits);
   if (!open) return open.status();
@@ -200,19 +226,20 @@ Result<ReadPlan> plan_read(Session& session, const std::string& name, const std:
   return plan;
 }
 
-Status export_volume(Session& session, const std::string& name, const std::string& path,
-                     const std::string& site) {
-  auto plan = plan_read(session, name, site);
+Status export_volume(Session& session, const Source& source, const std::string& path) {
+  auto plan = plan_read(session, source);
   if (!plan) return plan.status();
-  const uint64_t size = plan->record.size_bytes();
+  const std::string &name = source.volume, &site = source.site;
+  const uint64_t size = plan->size;
   Progress progress(session.err, progress_style(session), "export " + name, size);
-  auto summary = export_image(reads_of(*plan->open.client, site), size, path, plan->limits,
+  auto summary = export_image(reads_of(*plan->open.client, source), size, path, plan->limits,
                               [&](uint64_t done) { progress.update(done); });
   progress.finish();
-  if (!summary) return summary.status().with_context("exporting " + name + " to " + path);
+  if (!summary) return summary.status().with_context("exporting " + source_text(source) + " to " + path);
   const double seconds = progress.seconds();
   if (session.json()) {
     print_json(session.out, {{"volume", name},
+                             {"inode", source.inode},
                              {"file", path},
                              {"site", site.empty() ? plan->record.home() : site},
                              {"own_replica", !site.empty()},
@@ -222,41 +249,69 @@ Status export_volume(Session& session, const std::string& name, const std::strin
                              {"mb_per_second", mb_per_second(summary->image_bytes, seconds)}});
     return Status::ok();
   }
-  session.out << "exported " << name << (site.empty() ? "" : " as " + site + " holds it") << " to " << path
-              << ": " << summary->image_bytes << " bytes (" << format_bytes(summary->image_bytes)
-              << "), of which " << format_bytes(summary->written_bytes) << " are data, in "
-              << format_seconds(seconds) << ", " << speed_text(summary->image_bytes, seconds) << '\n';
+  session.out << "exported " << source_text(source) << " to " << path << ": " << summary->image_bytes
+              << " bytes (" << format_bytes(summary->image_bytes) << "), of which "
+              << format_bytes(summary->written_bytes) << " are data, in " << format_seconds(seconds) << ", "
+              << speed_text(summary->image_bytes, seconds) << '\n';
   return Status::ok();
 }
 
-Status checksum_volume(Session& session, const std::string& name, const std::string& site) {
-  auto plan = plan_read(session, name, site);
+Status checksum_volume(Session& session, const Source& source) {
+  auto plan = plan_read(session, source);
   if (!plan) return plan.status();
-  const uint64_t size = plan->record.size_bytes();
+  const std::string &name = source.volume, &site = source.site;
+  const uint64_t size = plan->size;
   Progress progress(session.err, progress_style(session), "checksum " + name, size);
-  auto sum = checksum_image(reads_of(*plan->open.client, site), size, plan->limits,
+  auto sum = checksum_image(reads_of(*plan->open.client, source), size, plan->limits,
                             [&](uint64_t done) { progress.update(done); });
   progress.finish();
-  if (!sum) return sum.status().with_context("reading " + name + (site.empty() ? "" : " at " + site));
+  if (!sum) return sum.status().with_context("reading " + source_text(source));
   if (session.json()) {
     print_json(session.out, {{"volume", name},
+                             {"inode", source.inode},
                              {"site", site.empty() ? plan->record.home() : site},
                              {"own_replica", !site.empty()},
                              {"bytes", size},
                              {"sha256", *sum},
                              {"seconds", progress.seconds()}});
   } else {
-    session.out << *sum << "  " << name << (site.empty() ? "" : " at " + site) << '\n';
+    session.out << *sum << "  " << source_text(source) << '\n';
   }
   return Status::ok();
 }
 
 struct Transfer {
-  std::string name, path, site;
+  Source source;
+  std::string path;
 };
 
 void add_name(CLI::App& command, Transfer& wanted) {
-  command.add_option("name", wanted.name, "Name of the volume")->required()->type_name("NAME");
+  command.add_option("name", wanted.source.volume, "Name of the volume")->required()->type_name("NAME");
+}
+
+std::string check_size(const std::string& text) {
+  auto bytes = parse_size(text);
+  return bytes ? "" : bytes.status().message();
+}
+
+void add_source(CLI::App& command, Transfer& wanted) {
+  add_name(command, wanted);
+  command
+      .add_option("--site", wanted.source.site,
+                  "Read what this site's own replica holds (default: ask the home)")
+      ->type_name("SITE");
+  auto* inode =
+      command
+          .add_option("--inode", wanted.source.inode,
+                      "Read the file with this inode number, as stat(1) shows it (default: the image)")
+          ->check(CLI::Range(uint64_t{1}, UINT64_MAX - 1))
+          ->type_name("N");
+  auto* length =
+      command.add_option("--length", wanted.source.length, "Bytes of the file to read, from its start")
+          ->check(check_size)
+          ->type_name("SIZE");
+  inode->needs(length);
+  length->needs(inode);
 }
 
 }  // namespace
@@ -264,38 +319,31 @@ void add_name(CLI::App& command, Transfer& wanted) {
 void add_transfer_commands(CLI::App& volume, Session& session, Action& chosen) {
   auto wanted = std::make_shared<Transfer>();
 
-  auto* import =
+  auto* import_command =
       volume.add_subcommand("import", "Writes a raw disk image into a volume; sets its size if it has none");
-  add_name(*import, *wanted);
-  import->add_option("file", wanted->path, "Raw image: a file or a block device")
+  add_name(*import_command, *wanted);
+  import_command->add_option("file", wanted->path, "Raw image: a file or a block device")
       ->required()
       ->type_name("FILE");
-  import->callback([&session, &chosen, wanted] {
-    chosen = [&session, wanted] { return import_volume(session, wanted->name, wanted->path);
-};
-}  // namespace shima
-);
+  import_command->callback([&session, &chosen, wanted] {
+    chosen = [&session, wanted] { return import_volume(session, wanted->source.volume, wanted->path); };
+  });
 
-auto* export_command = volume.add_subcommand("export", "Reads a volume into a sparse raw image");
-add_name(*export_command, *wanted);
-export_command->add_option("file", wanted->path, "File to write; it appears only when it is whole")
-    ->required()
-    ->type_name("FILE");
-export_command
-    ->add_option("--site", wanted->site, "Read what this site's own replica holds (default: ask the home)")
-    ->type_name("SITE");
-export_command->callback([&session, &chosen, wanted] {
-  chosen = [&session, wanted] { return export_volume(session, wanted->name, wanted->path, wanted->site); };
-});
+  auto* export_command =
+      volume.add_subcommand("export", "Reads a volume's image, or a file of it, into a sparse file");
+  add_source(*export_command, *wanted);
+  export_command->add_option("file", wanted->path, "File to write; it appears only when it is whole")
+      ->required()
+      ->type_name("FILE");
+  export_command->callback([&session, &chosen, wanted] {
+    chosen = [&session, wanted] { return export_volume(session, wanted->source, wanted->path); };
+  });
 
-auto* checksum = volume.add_subcommand("checksum", "sha256 over the whole size of a volume");
-add_name(*checksum, *wanted);
-checksum
-    ->add_option("--site", wanted->site, "Read what this site's own replica holds (default: ask the home)")
-    ->type_name("SITE");
-checksum->callback([&session, &chosen, wanted] {
-  chosen = [&session, wanted] { return checksum_volume(session, wanted->name, wanted->site); };
-});
+  auto* checksum = volume.add_subcommand("checksum", "sha256 over a volume's image, or over a file of it");
+  add_source(*checksum, *wanted);
+  checksum->callback([&session, &chosen, wanted] {
+    chosen = [&session, wanted] { return checksum_volume(session, wanted->source); };
+  });
 }
 
 }  // namespace shima

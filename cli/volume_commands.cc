@@ -1,5 +1,6 @@
-// shimactl volume create|list|show|delete
+// shimactl volume create|list|show|set-size|delete
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -21,9 +22,18 @@ struct NewVolume {
   std::string home;
   std::string ack = "local";
   std::string size = "0";
+  uint64_t max_inodes = 0;
   std::string block_size = "1MiB";
   uint32_t groups = 0;
 };
+
+std::string groups_text(const cluster::v1::VolumeRecord& volume) {
+  const auto metadata = std::count_if(volume.groups().begin(), volume.groups().end(),
+                                      [](const auto& group) { return group.metadata(); });
+  const auto data = volume.groups_size() - metadata;
+  return std::to_string(data) + " of data" +
+         (metadata ? " and one of metadata" : ", none of metadata: no files");
+}
 
 void print_volume(Session& session, const cluster::v1::VolumeRecord& volume) {
   Facts facts;
@@ -32,11 +42,12 @@ void print_volume(Session& session, const cluster::v1::VolumeRecord& volume) {
   facts.add("home", volume.home());
   facts.add("sites", join(words(volume.sites()), ", "));
   facts.add("acknowledge", ack_name(volume.ack()));
-  facts.add("size", volume.size_bytes() == 0 ? "not set"
+  facts.add("size", volume.size_bytes() == 0 ? "not set: no quota"
                                              : format_bytes(volume.size_bytes()) + " (" +
                                                    std::to_string(volume.size_bytes()) + " bytes)");
+  facts.add("max inodes", volume.max_inodes() == 0 ? "no quota" : std::to_string(volume.max_inodes()));
   facts.add("block size", format_bytes(volume.block_size()));
-  facts.add("groups", std::to_string(volume.groups_size()));
+  facts.add("groups", groups_text(volume));
   facts.add("life", std::to_string(volume.life()));
   facts.add("config version", std::to_string(volume.config_version()));
   if (volume.deleting()) facts.add("state", "is being deleted");
@@ -56,7 +67,8 @@ void print_members(Session& session, const volume::v1::GetVolumeReply& reply) {
   for (const auto& group : reply.record().groups()) {
     for (const auto& member : group.members()) {
       auto name = names.find(member.server_id());
-      table.add_row({std::to_string(group.index()), std::to_string(group.term()), role_name(member.role()),
+      table.add_row({std::to_string(group.index()) + (group.metadata() ? " metadata" : ""),
+                     std::to_string(group.term()), role_name(member.role()),
                      name == names.end() ? member.site() + "/?" : name->second,
                      std::to_string(member.incarnation()), yes_no(member.whole()), yes_no(member.in_sync())});
     }
@@ -73,6 +85,7 @@ Status create_volume(Session& session, const NewVolume& wanted) {
   request.set_home(wanted.home);
   request.set_ack(wanted.ack == "all" ? cluster::v1::ACK_MODE_ALL : cluster::v1::ACK_MODE_LOCAL);
   request.set_size_bytes(parse_size(wanted.size).value());
+  request.set_max_inodes(wanted.max_inodes);
   request.set_block_size(static_cast<uint32_t>(parse_size(wanted.block_size).value()));
   request.set_groups(wanted.groups);
   auto reply = session.control().create_volume(request);
@@ -130,6 +143,20 @@ Status show_volume(Session& session, const std::string& name) {
   return Status::ok();
 }
 
+Status set_size(Session& session, const std::string& name, const std::string& size) {
+  volume::v1::SetSizeRequest request;
+  request.set_name(name);
+  request.set_size_bytes(parse_size(size).value());
+  auto reply = session.control().set_size(request);
+  if (!reply) return reply.status();
+  if (session.json()) {
+    print_json(session.out, volume_json(reply->record()));
+  } else {
+    print_volume(session, reply->record());
+  }
+  return Status::ok();
+}
+
 Status delete_volume(Session& session, const std::string& name) {
   volume::v1::DeleteVolumeRequest request;
   request.set_name(name);
@@ -181,9 +208,17 @@ void add_create(CLI::App& volume, Session& session, Action& chosen) {
                    "after every site in sync (all)")
       ->check(CLI::IsMember({"local", "all"}))
       ->capture_default_str();
-  create->add_option("--size", wanted->size, "Size of the volume's file (default: set by the first import)")
+  create
+      ->add_option(
+          "--size", wanted->size,
+          "Size: the quota of its files' bytes (default: none, or the size of the first image imported)")
       ->check(check_size)
       ->type_name("SIZE");
+  create
+      ->add_option("--max-inodes", wanted->max_inodes,
+                   "Quota of files, directories and links together (default: none)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 48))
+      ->type_name("N");
   create->add_option("--block-size", wanted->block_size, "Size of a block, 64KiB to 4MiB")
       ->check(check_block_size)
       ->type_name("SIZE")
@@ -194,6 +229,17 @@ void add_create(CLI::App& volume, Session& session, Action& chosen) {
       ->type_name("W");
   create->callback([&session, &chosen, wanted] {
     chosen = [&session, wanted] { return create_volume(session, *wanted); };
+  });
+}
+
+void add_set_size(CLI::App& volume, Session& session, Action& chosen) {
+  auto wanted = std::make_shared<NewVolume>();
+  auto* command = volume.add_subcommand(
+      "set-size", "Sets or raises a volume's size: the quota of its files' bytes; it never gets smaller");
+  command->add_option("name", wanted->name, "Name of the volume")->required()->type_name("NAME");
+  command->add_option("size", wanted->size, "The new size")->required()->check(check_size)->type_name("SIZE");
+  command->callback([&session, &chosen, wanted] {
+    chosen = [&session, wanted] { return set_size(session, wanted->name, wanted->size); };
   });
 }
 
@@ -212,6 +258,8 @@ void add_volume_commands(CLI::App& app, Session& session, Action& chosen) {
   show->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");
   show->callback(
       [&session, &chosen, name] { chosen = [&session, name] { return show_volume(session, *name); }; });
+
+  add_set_size(*volume, session, chosen);
 
   auto* remove = volume->add_subcommand("delete", "Deletes a volume and all its data, for ever");
   remove->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");

@@ -4,6 +4,7 @@ plan          which sites, servers, addresses and ports a cluster has, and each 
 state         the cluster's state file and lock
 namespaces    entering a network namespace, making and removing those of a cluster
 wan           the WAN emulator between the sites: delay, rate, loss, cuts
+mounts        FUSE mounts in the kernel's table
 processes     starting and ending exactly the processes of a cluster
 lifecycle     up, down, start, stop and kill, put together from the above
 report        what people and programs get to read

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 
-from . import ClusterError, namespaces, plan, processes, state as state_file, wan
+from . import ClusterError, mounts, namespaces, plan, processes, state as state_file, wan
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_TIMEOUT_S = 60
@@ -46,8 +46,11 @@ def find_binaries(options, state):
     """Only what this cluster needs: one of etcd and WAN alone (--core 0) asks for no core server."""
     build = "build it with: hack/build release"
     found = {"etcd": find_binary("etcd", options.etcd, "install it as root with: hack/deps")}
-    if any(server["role"] == "core" for server in state["servers"]):
+    roles = {server["role"] for server in state["servers"]}
+    if "core" in roles:
         found["core"] = find_binary("shima-coreserver", options.core_binary, build)
+    if "access" in roles:
+        found["access"] = find_binary("shima-accessserver", options.access_binary, build)
     if state["mode"] == "namespaces":
         found["wanem"] = find_binary("shima-wanem", options.wanem_binary, build)
     return found
@@ -92,12 +95,17 @@ def free_ports(directory):
 
 def make_state(options):
     sites = plan.parse_sites(options.sites or "site-a,site-b,site-c")
-    counts = plan.parse_counts(options.core or "2", sites)
+    cores = plan.parse_counts(options.core or "2", sites)
+    # A cluster of etcd alone has nothing that an access server could ask.
+    access = plan.parse_counts(options.access or ("1" if any(cores) else "0"), sites, "access")
+    if any(access) and not any(cores):
+        raise ClusterError(f"--access {options.access}: access servers need core servers to ask, at some site at least; "
+                           f"--core {options.core} gives none")
     reason = "--loopback" if options.loopback else namespaces.usable()
     ports = free_ports(options.dir)
-    state = plan.make_plan(options.dir, sites, counts, options.disks or 1, reason is not None, lambda: next(ports))
+    state = plan.make_plan(options.dir, sites, cores, access, options.disks or 1, reason is not None, lambda: next(ports))
     state["loopback_reason"] = reason
-    state["topology"] = {"sites": sites, "core": counts}
+    state["topology"] = {"sites": sites, "core": cores, "access": access}
     state["wan"] = {"rtt_ms": 18, "rate_mbit": 1000, "loss_pct": 0, "jitter_ms": 0, "offload": True,
                     "congestion_control": "auto"}
     return state
@@ -105,13 +113,15 @@ def make_state(options):
 
 def check_same_topology(state, options):
     """An existing cluster keeps its shape; only what can change while data is kept may differ."""
-    have = state["topology"]
-    sites = plan.parse_sites(options.sites) if options.sites else have["sites"]
-    counts = plan.parse_counts(options.core, sites) if options.core else have["core"]
-    if sites != have["sites"] or counts != have["core"]:
-        raise ClusterError(
-            f"{state['dir']} has a cluster of --sites {','.join(have['sites'])} --core {','.join(map(str, have['core']))}; "
-            f"leave these options out to start it, or give another --dir, or `down --purge` it first")
+    have = {"access": [0] * len(state["topology"]["sites"]), **state["topology"]}
+    wanted = {"sites": plan.parse_sites(options.sites) if options.sites else have["sites"]}
+    for role in ("core", "access"):
+        given = getattr(options, role)
+        wanted[role] = plan.parse_counts(given, wanted["sites"], role) if given else have[role]
+    if wanted != {key: have[key] for key in wanted}:
+        shape = " ".join(f"--{key} {','.join(map(str, have[key]))}" for key in ("sites", "core", "access"))
+        raise ClusterError(f"{state['dir']} has a cluster of {shape}; leave these options out to start it, or give another "
+                           "--dir, or `down --purge` it first")
     if options.loopback and state["mode"] != "loopback":
         raise ClusterError(f"{state['dir']} has a cluster with namespaces; --loopback is for a new one")
 
@@ -170,8 +180,11 @@ def server_command(state, server):
     folder = folder_of(state, server)
     if server["role"] == "etcd":
         program = [state["binaries"]["etcd"], *plan.etcd_arguments(state, server, folder)]
+    elif server["role"] == "mount":
+        program = [state["binaries"]["access"], "--config", os.path.join(folder, "server.yaml"),
+                   f"--mount={server['path']}", f"--volume={server['volume']}"]
     else:
-        program = [state["binaries"]["core"], "--config", os.path.join(folder, "server.yaml")]
+        program = [state["binaries"][server["role"]], "--config", os.path.join(folder, "server.yaml")]
     return [*namespaces.command_prefix(namespace_of(state, server)), *program, *server["flags"]]
 
 
@@ -185,7 +198,10 @@ def prepare_folder(state, server):
     config = os.path.join(folder, "server.yaml")
     if not os.path.exists(config):
         with open(config, "w", encoding="utf-8") as file:
-            file.write(plan.core_server_config(state, server, folder))
+            file.write(plan.core_server_config(state, server, folder) if server["role"] == "core" else
+                       plan.access_server_config(state, server))
+    if server["role"] == "mount":
+        mounts.clear(server["path"])  # of a mount that was killed
 
 
 def start_server(state, server):
@@ -203,9 +219,11 @@ def start_server(state, server):
 
 
 def answers(state, server):
-    """etcd: healthy, which takes a majority. A core server: its control port is open."""
+    """etcd: healthy, which takes a majority. A core or access server: its port is open. A mount: it is there."""
     is_etcd = server["role"] == "etcd"
-    port = server["ports"]["client" if is_etcd else "control"]
+    if server["role"] == "mount":
+        return mounts.is_mounted(server["path"])
+    port = server["ports"][plan.MAIN_PORT[server["role"]]]
     try:
         with namespaces.connect(namespace_of(state, server), server["address"], port, timeout_s=3) as connection:
             if not is_etcd:
@@ -216,10 +234,10 @@ def answers(state, server):
         return False
 
 
-def wait_for(state, servers, what):
+def wait_for(state, servers, what, even_if_cut=False):
     """Servers of sites that are cut off are not waited for: they may need the others to answer."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    cut_sites = {name for pair in state["cuts"] for name in pair}
+    cut_sites = set() if even_if_cut else {name for pair in state["cuts"] for name in pair}
     waiting = [server for server in servers if server["site"] not in cut_sites]
     if len(waiting) < len(servers):
         say(f"not waiting for {', '.join(s['name'] for s in servers if s not in waiting)}: the WAN there is cut")
@@ -267,6 +285,27 @@ def wait_until_joined(state):
         time.sleep(0.1)
 
 
+def wait_for_shared_addresses(state):
+    """One of a site's access servers takes the site's address when etcd has given it the lease."""
+    sites = {server["site"] for server in state["servers"] if server["role"] == "access" and processes.is_running(server)}
+    waiting = {site: plan.shared_address(state, site) for site in sites if plan.shared_address(state, site)}
+    if state["cuts"]:
+        return
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while waiting:
+        for site, address in list(waiting.items()):
+            try:
+                namespaces.connect(plan.find_site(state, site)["namespace"], address, plan.NFS, timeout_s=1).close()
+                del waiting[site]
+            except OSError:
+                pass
+        if waiting and time.monotonic() > deadline:
+            raise ClusterError(f"waited {START_TIMEOUT_S} s for an access server to serve on {', '.join(waiting.values())}, the "
+                               f"shared address of {', '.join(waiting)}; see the logs of its access servers in {state['dir']}")
+        if waiting:
+            time.sleep(0.05)
+
+
 def start_role(state, role, what):
     servers = [server for server in state["servers"] if server["role"] == role]
     started = [server["name"] for server in servers if start_server(state, server)]
@@ -282,14 +321,12 @@ def client_environment(state, site_name):
     built = os.path.join(ROOT, "build", "release", "bin")
     path = os.pathsep.join(dict.fromkeys([*own, built, *os.environ.get("PATH", "").split(os.pathsep)]))
     return {**os.environ, "PATH": path, "SHIMA_ENDPOINTS": ",".join(plan.control_endpoints(state, site_name)),
-            "SHIMA_ETCD": ",".join(plan.etcd_endpoints(state, site_name)), "SHIMA_SITE": site_name,
+            "SHIMA_ETCD": ",".join(plan.etcd_endpoints(state, site_name)),
+            "SHIMA_NFS": ",".join(plan.nfs_endpoints(state, site_name)), "SHIMA_SITE": site_name,
             "SHIMA_DIR": state["dir"]}
 
 
 def up(options):
-    if options.access:
-        raise ClusterError(f"--access {options.access}: access servers (NFS, FUSE) come with the next issue; until then "
-                           "leave --access out and use `shimactl volume import` and `export`")
     os.makedirs(options.dir, exist_ok=True)
     with state_file.locked(options.dir):
         state = state_file.load(options.dir)
@@ -306,6 +343,8 @@ def up(options):
             start_role(state, "etcd", "etcd members, healthy")
             start_role(state, "core", "core servers, answering")
             wait_until_joined(state)
+            start_role(state, "access", "access servers, answering")
+            wait_for_shared_addresses(state)
         finally:
             state_file.save(state)
     return state
@@ -343,7 +382,8 @@ def down(options):
         return
     with state_file.locked(options.dir):
         state = state_file.load_existing(options.dir)
-        ended = end_all(state, "core") + end_all(state, "etcd")
+        ended = sum(end_all(state, role) for role in ("mount", "access", "core", "etcd"))
+        forget_mounts(state, [server for server in state["servers"] if server["role"] == "mount"])
         if processes.end(state["emulator"], STOP_TIMEOUT_S) != "gone before":
             ended += 1
         state["emulator"], state["cuts"] = None, []
@@ -357,6 +397,63 @@ def down(options):
             say(f"{options.dir} is deleted")
         else:
             say(f"data is kept in {options.dir}; `up` starts it again, `down --purge` deletes it")
+
+
+def forget_mounts(state, servers):
+    """Takes mounts that have ended out of the cluster, and what they may have left in the mount table."""
+    for server in servers:
+        mounts.clear(server["path"])
+        shutil.rmtree(folder_of(state, server), ignore_errors=True)
+    state["servers"] = [server for server in state["servers"] if server not in servers]
+
+
+def mount(options):
+    """A FUSE mount of a volume, made by an access server in a site."""
+    path = os.path.abspath(options.path)
+    with state_file.locked(options.dir):
+        state = state_file.load_existing(options.dir)
+        plan.find_site(state, options.site)
+        if state["mode"] == "namespaces" and not processes.is_running(state["emulator"]):
+            raise ClusterError("the cluster is down; run `up` first")
+        if not os.path.isdir(path) and not mounts.is_mounted(path):
+            raise ClusterError(f"mount: {path} is no directory; make it with: mkdir -p {path}")
+        if any(server["role"] == "mount" and server["path"] == path and processes.is_running(server) for server in state["servers"]):
+            raise ClusterError(f"mount: {path} is mounted already; unmount it with: hack/devcluster umount {path}")
+        forget_mounts(state, [s for s in state["servers"] if s["role"] == "mount" and s["path"] == path])
+        state["binaries"].setdefault("access", find_binary("shima-accessserver", None, "build it with: hack/build release"))
+        server = plan.new_mount(state, options.site, options.volume, path,
+                                shlex.split(options.flags or "") + (["--read_only"] if options.read_only else []))
+        state["servers"].append(server)
+        try:
+            start_server(state, server)
+            wait_for(state, [server], "the mount", even_if_cut=True)
+        except ClusterError:
+            end_mounts(state, [server])
+            raise
+        finally:
+            state_file.save(state)
+        say(f"{server['name']} (pid {server['pid']}): volume {options.volume} is at {path}")
+
+
+def end_mounts(state, servers):
+    """The log of one that failed is in the error already."""
+    for server in servers:
+        if processes.end(server, STOP_TIMEOUT_S) == "killed":
+            say(f"{server['name']} did not end within {STOP_TIMEOUT_S} s of SIGTERM and is killed")
+    forget_mounts(state, servers)
+
+
+def umount(options):
+    path = os.path.abspath(options.path)
+    with state_file.locked(options.dir):
+        state = state_file.load_existing(options.dir)
+        found = [server for server in state["servers"] if server["role"] == "mount" and server["path"] == path]
+        if not found:
+            there = [server["path"] for server in state["servers"] if server["role"] == "mount"]
+            raise ClusterError(f"umount: {path} is no mount of this cluster; there are {', '.join(there) or 'none'}")
+        end_mounts(state, found)
+        state_file.save(state)
+        say(f"{path} is unmounted")
 
 
 def start(options):

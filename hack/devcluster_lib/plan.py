@@ -1,11 +1,12 @@
 """Which sites, servers, addresses and ports a cluster has. Pure: nothing here touches the machine.
 
 Site i (from 1) owns 10.H.i.0/24, where H comes from the directory's path. Its router address is .1, its etcd member
-.10, its core server k .(11 + k): each server has an address of its own, as if it were its own host. Without namespaces
-everything is on 127.0.0.1 and the servers differ by port.
+.10, its core server k .(11 + k), its access server k .(201 + k): each server has an address of its own, as if it were
+its own host. .200 is the shared address of the site's access servers. Without namespaces everything is on 127.0.0.1 and the servers differ by port.
 """
 
 import hashlib
+import itertools
 import re
 
 from . import ClusterError
@@ -13,8 +14,12 @@ from . import ClusterError
 MAGIC = "shima-devcluster"
 VERSION = 1
 WITNESS = "witness"
-MAX_SITES, MAX_CORE_SERVERS = 50, 150
+MAX_SITES = 50
+MAX_SERVERS = {"core": 150, "access": 40}  # in one site
 CONTROL, CLIENT, STORAGE, WAN = 7000, 7001, 7002, 7003
+NFS, METRICS = 2049, 7049
+MAIN_PORT = {"etcd": "client", "core": "control", "access": "nfs"}
+MAX_ENDPOINTS = 64  # that an access server is told of
 ETCD_CLIENT, ETCD_PEER = 2379, 2380
 LOOPBACK_FIRST_PORT, LOOPBACK_LAST_PORT = 20000, 31000  # below the kernel's range for outgoing connections
 
@@ -37,15 +42,15 @@ def parse_sites(text):
     return names
 
 
-def parse_counts(text, sites):
+def parse_counts(text, sites, role="core"):
     """One number for every site, or one a site: '2' or '4,8,4'."""
     words = str(text).split(",")
     if not all(word.strip().isdigit() for word in words) or len(words) not in (1, len(sites)):
-        raise ClusterError(f"--core: '{text}' is neither one number nor {len(sites)} numbers, one for each of "
+        raise ClusterError(f"--{role}: '{text}' is neither one number nor {len(sites)} numbers, one for each of "
                            f"{', '.join(sites)}")
     counts = [int(word) for word in words] * (len(sites) if len(words) == 1 else 1)
-    if max(counts) > MAX_CORE_SERVERS:
-        raise ClusterError(f"--core: {max(counts)} servers in one site; at most {MAX_CORE_SERVERS} are possible")
+    if max(counts) > MAX_SERVERS[role]:
+        raise ClusterError(f"--{role}: {max(counts)} servers in one site; at most {MAX_SERVERS[role]} are possible")
     return counts
 
 
@@ -58,7 +63,7 @@ def etcd_places(sites):
     return list(sites[:5 if len(sites) >= 5 else 3])
 
 
-def make_plan(directory, sites, core_counts, disks, loopback, free_port):
+def make_plan(directory, sites, core_counts, access_counts, disks, loopback, free_port):
     """The new cluster's state: everything but processes. free_port() yields usable ports, asked without namespaces only."""
     identity = cluster_id(directory)
     second_byte = 1 + int(identity, 16) % 250
@@ -77,7 +82,19 @@ def make_plan(directory, sites, core_counts, disks, loopback, free_port):
             ports = {"control": CONTROL, "client": CLIENT, "storage": STORAGE, "wan": WAN}
             plan["servers"].append(new_server(name, "core", f"{name}/core-{number}", f"{prefix}.{11 + number}", ports,
                                               disks, loopback, free_port))
+        for number in range(access_counts[sites.index(name)] if name in sites else 0):
+            ports = {"nfs": NFS, "metrics": METRICS}
+            plan["servers"].append(new_server(name, "access", f"{name}/access-{number}", f"{prefix}.{201 + number}", ports,
+                                              0, loopback, free_port))
     return plan
+
+
+def new_mount(state, site, volume, path, flags):
+    """A FUSE mount as a server of the cluster: an access server of the site that mounts one volume."""
+    taken = {server["name"] for server in state["servers"]}
+    number = next(n for n in itertools.count() if f"{site}/mount-{n}" not in taken)
+    server = new_server(site, "mount", f"{site}/mount-{number}", "-", {}, 0, False, None)
+    return {**server, "volume": volume, "path": path, "flags": flags}
 
 
 def new_server(site, role, name, address, ports, disks, loopback, free_port):
@@ -124,6 +141,38 @@ def core_server_config(state, server, folder):
     lines += [f"control_port: {ports['control']}", "disks:"]
     lines += [f"  - {{path: {folder}/disk-{disk}}}" for disk in range(server["disks"])]
     return "\n".join(lines) + "\n"
+
+
+def access_server_config(state, server):
+    """The text of an access server's or a mount's server.yaml."""
+    endpoints = control_endpoints(state, server["site"])[:MAX_ENDPOINTS]
+    lines = ["# Written by hack/devcluster at the first `up`; kept when it exists, so it may be edited.",
+             f"name: {server['name']}",
+             "core:",
+             f"  endpoints: [{', '.join(endpoints)}]"]
+    if server["role"] == "access":
+        address, ports = server["address"], server["ports"]
+        shared = shared_address(state, server["site"])
+        if shared:
+            lines += [f"etcd: {{endpoints: [{', '.join(etcd_endpoints(state, server['site']))}]}}"]
+        lines += [f"nfs: {{address: {address}, port: {ports['nfs']}"
+                  + (f", shared_address: {shared}/32@lo}}" if shared else "}"),
+                  f"metrics: {{address: {address}, port: {ports['metrics']}}}"]
+    return "\n".join(lines) + "\n"
+
+
+def shared_address(state, site):
+    """The one address of a site's access servers, held by one of them at a time; None without namespaces."""
+    found = next((known for known in state["sites"] if known["name"] == site), None)
+    if found is None or found["namespace"] is None:
+        return None
+    return found["router"].rsplit(".", 1)[0] + ".200"
+
+
+def nfs_endpoints(state, site):
+    """Addresses of a site's access servers, each its own."""
+    return [f"{server['address']}:{server['ports']['nfs']}" for server in state["servers"]
+            if server["role"] == "access" and server["site"] == site]
 
 
 def etcd_arguments(state, server, folder):

@@ -2,8 +2,9 @@
 
 import json
 
-from . import namespaces, processes, wan
+from . import ClusterError, namespaces, processes, wan
 from .lifecycle import folder_of, log_of
+from .plan import MAIN_PORT, NFS, nfs_endpoints, shared_address
 
 
 def server_state(server):
@@ -12,15 +13,24 @@ def server_state(server):
     return "died" if server["wanted"] == "running" else server["wanted"]
 
 
+def endpoint_of(server):
+    """HOST:PORT of what people ask the server for; of a mount: its path."""
+    if server["role"] == "mount":
+        return server["path"]
+    return f"{server['address']}:{server['ports'][MAIN_PORT[server['role']]]}"
+
+
 def server_status(state, server):
     running = processes.is_running(server)
-    main_port = server["ports"]["client" if server["role"] == "etcd" else "control"]
     status = {"name": server["name"], "role": server["role"], "site": server["site"], "state": server_state(server),
               "pid": server["pid"] if running else None, "address": server["address"], "ports": server["ports"],
-              "endpoint": f"{server['address']}:{main_port}", "folder": folder_of(state, server),
+              "endpoint": endpoint_of(server), "folder": folder_of(state, server),
               "log": log_of(state, server)}
-    if server["role"] == "core":
+    if server["role"] != "etcd":
         status["config"] = f"{folder_of(state, server)}/server.yaml"
+    if server["role"] == "mount":
+        status["volume"], status["path"] = server["volume"], server["path"]
+    if server["role"] == "core":
         status["disks"] = [f"{folder_of(state, server)}/disk-{disk}" for disk in range(server["disks"])]
     return status
 
@@ -74,15 +84,27 @@ def print_counters(state):
 
 def print_next_steps(state, program):
     first = state["sites"][0]
+    nfs = addresses(state, first["name"], False) if nfs_endpoints(state, first["name"]) else []
     option = f" --dir {state['dir']}"
     print(f"\nRun something in a site:   {program} exec{option} {first['name']} -- shimactl status")
+    if nfs:
+        print(f"NFS, for a volume vm1:     nfs://{nfs[0].rsplit(':', 1)[0]}/vm1/?version=3&nfsport={nfs[0].rsplit(':', 1)[1]}"
+              f"&mountport={nfs[0].rsplit(':', 1)[1]}")
+        print(f"FUSE:                      {program} mount{option} {first['name']} vm1 DIRECTORY")
     print(f"End it, keeping the data:  {program} down{option}")
 
 
-def addresses(state, site_name):
-    """Control endpoints of one site's core servers; the answer to `addr SITE`."""
-    return [f"{server['address']}:{server['ports']['control']}" for server in state["servers"]
-            if server["role"] == "core" and server["site"] == site_name]
+def addresses(state, site_name, control):
+    """The answer to `addr SITE`: the shared address of its access servers (without namespaces: the first one's own); with
+    --control: control endpoints of its core servers."""
+    if control:
+        return [f"{server['address']}:{server['ports']['control']}" for server in state["servers"]
+                if server["role"] == "core" and server["site"] == site_name]
+    found = nfs_endpoints(state, site_name)
+    if not found:
+        raise ClusterError(f"addr: {site_name} has no access server; a new cluster gets some with: up --access N")
+    shared = shared_address(state, site_name)
+    return [f"{shared}:{NFS}"] if shared else found[:1]
 
 
 def exec_command(state, site, command):

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import subprocess
-import sys
 import threading
 import time
 
@@ -59,19 +58,18 @@ class Cluster:
         return json.loads(self.shimactl(site, "-o", "json", *arguments, what=what, endpoints=endpoints))
 
     def own_endpoints(self, site):
-        return ",".join(self.devcluster("addr", site, what=f"the addresses of {site}").split())
+        return ",".join(self.devcluster("addr", site, "--control", what=f"the addresses of {site}").split())
+
+    def nfs_server(self, site):
+        return self.devcluster("addr", site, what=f"the access server of {site}").strip()
 
     def status(self):
         return json.loads(self.devcluster("status", "-o", "json", what="hack/devcluster status"))
 
-    def import_image(self, site, volume, image):
-        """Runs the import with its progress on the terminal; returns the line it ends with."""
-        command = self.in_site(site, os.path.join(PROGRAMS, "shimactl"), "volume", "import", volume, image)
-        if sys.stderr.isatty():
-            return run(self.log, command, "the import", stderr_shown=True).stdout.strip()
-        return self.import_without_terminal(command)
-
-    def import_without_terminal(self, command):
+    def nfs(self, site, volume, *arguments, what, shown=None):
+        """shima-nfsclient at a site's own access server; `shown` gets its lines of progress. Returns its JSON."""
+        command = self.in_site(site, os.path.join(PROGRAMS, "shima-nfsclient"), "--server", self.nfs_server(site), "--volume", volume,
+                               *arguments, *(["--progress"] if shown else []))
         self.log.write(f"\n{time.strftime('%H:%M:%S')} $ {shlex.join(command)}")
         with subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE) as process:
@@ -79,13 +77,13 @@ class Cluster:
             for line in process.stderr:
                 last = line.strip()
                 self.log.write(line)
-                if last.startswith("import "):
-                    print(f"  {last}", flush=True)
+                if shown:
+                    shown(last)
             text = process.stdout.read()
         self.log.write(text)
         if process.returncode != 0:
-            raise QuickstartError(f"the import: {last or f'exit code {process.returncode}'}")
-        return text.strip()
+            raise QuickstartError(f"{what}: {last or f'exit code {process.returncode}'}")
+        return json.loads(text) if text.strip() else None
 
 
 class ReplicationWatch:

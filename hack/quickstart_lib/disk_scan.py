@@ -32,12 +32,16 @@ def volume_group(item):
 
 
 def roles_by_group(report):
-    """{(server name, group index): role} from `replication show`."""
-    return {(row["server"], row["group"]): row["role"] for row in report["members"]}
+    """{(server name, group index): role} of the data groups, from `replication show`."""
+    return {(row["server"], row["group"]): row["role"] for row in report["members"] if not row["metadata"]}
 
 
-def scan(the_cluster, volume_id, roles):
-    """One ServerBytes a core server, in the cluster's order."""
+def metadata_groups(report):
+    return {row["group"] for row in report["members"] if row["metadata"]}
+
+
+def scan(the_cluster, volume_id, roles, without):
+    """One ServerBytes a core server, in the cluster's order; groups `without` are left out."""
     found = []
     for server in the_cluster.status()["servers"]:
         if server["role"] != "core":
@@ -45,17 +49,17 @@ def scan(the_cluster, volume_id, roles):
         held = ServerBytes(server["name"], server["site"])
         for disk in server["disks"]:
             for item in dump(the_cluster.log, "blocks", disk)["groups"]:
-                add(held, item, volume_id, roles, held.blocks, item["blocks"])
-                add(held, item, volume_id, roles, held.block_bytes, item["present_bytes"])
+                add(held, item, volume_id, roles, without, held.blocks, item["blocks"])
+                add(held, item, volume_id, roles, without, held.block_bytes, item["present_bytes"])
             for item in dump(the_cluster.log, "journal", os.path.join(disk, "journal"), "--summary")["groups"]:
-                add(held, item, volume_id, roles, held.journal_bytes, item["live_payload_bytes"])
+                add(held, item, volume_id, roles, without, held.journal_bytes, item["live_payload_bytes"])
         found.append(held)
     return found
 
 
-def add(held, item, volume_id, roles, counters, count):
+def add(held, item, volume_id, roles, without, counters, count):
     volume, group = volume_group(item)
-    if volume != volume_id or count == 0:
+    if volume != volume_id or group in without or count == 0:
         return
     role = roles.get((held.name, group))
     if role is None:

@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEVCLUSTER = str(ROOT / "hack/devcluster")
 BIN = ROOT / "build" / os.environ.get("SHIMA_PRESET", "release") / "bin"
 PROGRAMS = ("shima-coreserver", "shimactl", "shima-wanem", "shima-dump", "shima-blockwriter")
+FILE_PROGRAMS = (*PROGRAMS, "shima-accessserver", "shima-nfsclient")
 SKIPPED = 77
 LONG = os.environ.get("SHIMA_TEST_LONG") == "1"
 BEGIN = time.monotonic()
@@ -137,14 +138,14 @@ class Writer:
 
 
 class Cluster:
-    """A devcluster of its own; `with Cluster(...) as cluster`."""
+    """A devcluster of its own; `with Cluster(...) as cluster`. `access`: access servers a site, as `up` takes them."""
 
-    def __init__(self, *up, home="site-a"):
+    def __init__(self, *up, home="site-a", access="0"):
         self.home = home
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="shima-e2e-"))
         self.dir = str(self.folder / "cluster")
-        self.up_options = up
-        self.writers, self.ended = [], False
+        self.up_options = (*up, "--access", access)
+        self.writers, self.mounts, self.ended = [], {}, False
 
     def __enter__(self):
         try:
@@ -178,7 +179,7 @@ class Cluster:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def print_logs(self, lines=8):
-        for log in sorted(pathlib.Path(self.dir).glob("*/core-*/log")):
+        for log in sorted(log for kind in ("core", "access", "mount") for log in pathlib.Path(self.dir).glob(f"*/{kind}-*/log")):
             text = log.read_text(errors="replace").splitlines()
             print(f"--- the end of {log}", *text[-lines:], sep="\n", flush=True)
 
@@ -268,6 +269,40 @@ class Cluster:
     def stats(self, name):
         answer = self.ctl("stats", name)
         return {value["name"]: value["value"] for part in (answer, *answer["disks"]) for value in part["values"]}
+
+    # ---- files ---------------------------------------------------------------------------------------------------
+
+    def nfs_servers(self, site):
+        return [server["endpoint"] for server in self.servers("access", site)]
+
+    def nfs_command(self, site, volume, *arguments, servers=None):
+        return [BIN / "shima-nfsclient", "--server", ",".join(servers or self.nfs_servers(site)), "--volume", volume, *arguments]
+
+    def try_nfs(self, site, volume, *arguments, servers=None, timeout_s=120):
+        """shima-nfsclient in a site, at that site's access servers unless others are named."""
+        return self.run(site, *self.nfs_command(site, volume, *arguments, servers=servers), timeout_s=timeout_s)
+
+    def nfs(self, site, volume, *arguments, servers=None, timeout_s=120):
+        answer = self.try_nfs(site, volume, *arguments, servers=servers, timeout_s=timeout_s)
+        if answer.code != DONE:
+            raise AssertionError(repr(answer))
+        return answer.json if answer.out.strip() else None
+
+    def nfs_names(self, site, volume, path="/"):
+        return sorted(entry["name"] for entry in self.nfs(site, volume, "ls", path)["entries"])
+
+    def mount(self, site, volume, *options):
+        """A FUSE mount of the volume by an access server in the site; its path."""
+        path = self.folder / f"{site}-{volume}-{len(self.mounts)}"
+        path.mkdir()
+        self.devcluster("mount", site, volume, str(path), *options)
+        status = json.loads(self.devcluster("status", "-o", "json").out)
+        self.mounts[path] = next(server["name"] for server in status["servers"] if server.get("path") == str(path))
+        return path
+
+    def umount(self, path):
+        self.mounts.pop(path)
+        self.devcluster("umount", str(path))
 
     # ---- volumes -------------------------------------------------------------------------------------------------
 

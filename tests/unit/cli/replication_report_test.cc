@@ -163,5 +163,22 @@ TEST(ReplicationReport, JsonHasEverySiteAndMember) {
   EXPECT_EQ(json["members"][2]["durable"]["sequence"], 90);
 }
 
+TEST(ReplicationReport, BytesOfTheMetadataGroupDoNotHideThatSecondCopiesAreTrimmed) {
+  volume::v1::GetVolumeReply volume = make_volume();
+  volume.mutable_record()->mutable_groups(1)->set_metadata(true);
+  ShowGroupsReply reply;
+  add_group(reply, 0, MEMBER_ROLE_SECONDARY, 100).set_journal_bytes(0);
+  add_group(reply, 1, MEMBER_ROLE_PRIMARY, 100);
+  ReplicationReport report = make_report(volume, {{"site-a/core-1", 2, std::move(reply)}});
+  for (const SiteRow& row : report.sites) {
+    EXPECT_EQ(row.journal_bytes, 0u) << row.site;
+    EXPECT_EQ(row.metadata_bytes, row.role == MEMBER_ROLE_PRIMARY ? 1010u : 0u) << row.site;
+  }
+  const auto json = report_json(report);
+  EXPECT_EQ(json["members"][0]["metadata"], false);
+  EXPECT_EQ(json["members"].back()["metadata"], true);
+  EXPECT_EQ(json["sites"][0]["metadata_bytes"], 1010);
+}
+
 }  // namespace
 }  // namespace shima

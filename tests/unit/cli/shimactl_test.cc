@@ -78,9 +78,10 @@ TEST_F(Shimactl, ServersAreListedWithTheirAddresses) {
 }
 
 TEST_F(Shimactl, VolumeCreatePassesEveryOption) {
-  ASSERT_EQ(run({"volume", "create", "db", "--copies", "2", "--sites", "site-b,site-c", "--home", "site-c",
-                 "--ack", "all", "--size", "10GiB", "--block-size", "64KiB", "--groups", "4"}),
-            0)
+  ASSERT_EQ(
+      run({"volume", "create", "db", "--copies", "2", "--sites", "site-b,site-c", "--home", "site-c", "--ack",
+           "all", "--size", "10GiB", "--block-size", "64KiB", "--groups", "4", "--max-inodes", "1000"}),
+      0)
       << err_;
   const VolumeSpec& spec = facade_.last_spec;
   EXPECT_EQ(spec.name, "db");
@@ -91,6 +92,26 @@ TEST_F(Shimactl, VolumeCreatePassesEveryOption) {
   EXPECT_EQ(spec.size_bytes, 10ull << 30);
   EXPECT_EQ(spec.block_size, 65536u);
   EXPECT_EQ(spec.groups, 4u);
+  EXPECT_EQ(spec.max_inodes, 1000u);
+}
+
+TEST_F(Shimactl, SetSizeRaisesTheQuotaAndNeverLowersIt) {
+  ASSERT_EQ(run({"volume", "create", "db", "--size", "1GiB"}), 0) << err_;
+  ASSERT_EQ(run({"volume", "set-size", "db", "2GiB", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(json()["size_bytes"], 2ull << 30);
+  EXPECT_EQ(json()["max_inodes"], 0u);
+  EXPECT_EQ(run({"volume", "set-size", "absent", "2GiB"}), 4);
+  EXPECT_EQ(run({"volume", "set-size", "db"}), 2);
+  EXPECT_EQ(run({"volume", "set-size", "db", "much"}), 2);
+}
+
+TEST_F(Shimactl, AFileIsNamedByInodeAndLengthTogether) {
+  ASSERT_EQ(run({"volume", "create", "db", "--size", "1GiB"}), 0) << err_;
+  EXPECT_EQ(run({"volume", "checksum", "db", "--inode", "7"}), 2);
+  EXPECT_NE(err_.find("--length"), std::string::npos) << err_;
+  EXPECT_EQ(run({"volume", "export", "db", "out", "--length", "1MiB"}), 2);
+  EXPECT_NE(err_.find("--inode"), std::string::npos) << err_;
+  EXPECT_EQ(run({"volume", "checksum", "db", "--inode", "0", "--length", "1MiB"}), 2);
 }
 
 TEST_F(Shimactl, VolumesAreListedShownAndDeleted) {

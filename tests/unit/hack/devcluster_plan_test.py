@@ -8,12 +8,12 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "hack"))
 
-from devcluster_lib import ClusterError, plan, wan  # noqa: E402  (needs the path above)
+from devcluster_lib import ClusterError, mounts, plan, wan  # noqa: E402  (needs the path above)
 
 
-def make(sites, cores, loopback=False):
+def make(sites, cores, loopback=False, access=None):
     ports = itertools.count(20000)
-    return plan.make_plan("/tmp/x", sites, cores, 1, loopback, lambda: next(ports))
+    return plan.make_plan("/tmp/x", sites, cores, access or [0] * len(sites), 1, loopback, lambda: next(ports))
 
 
 class Topology(unittest.TestCase):
@@ -40,7 +40,7 @@ class Topology(unittest.TestCase):
                          ["e/etcd", "e/core-0", "f/etcd", "f/core-0", "f/core-1", "witness/etcd"])
 
     def test_each_server_has_an_address_of_its_own_in_its_sites_subnet(self):
-        state = make(["a", "b"], [3, 3])
+        state = make(["a", "b"], [3, 3], access=[2, 2])
         addresses = [server["address"] for server in state["servers"]]
         self.assertEqual(len(set(addresses)), len(addresses))
         for server in state["servers"]:
@@ -48,10 +48,26 @@ class Topology(unittest.TestCase):
             self.assertTrue(server["address"].startswith(prefix + "."))
 
     def test_on_loopback_servers_differ_by_port(self):
-        state = make(["a", "b", "c"], [2, 2, 2], loopback=True)
+        state = make(["a", "b", "c"], [2, 2, 2], loopback=True, access=[1, 1, 1])
         ports = [port for server in state["servers"] for port in server["ports"].values()]
         self.assertEqual(len(set(ports)), len(ports))
         self.assertEqual({server["address"] for server in state["servers"]}, {"127.0.0.1"})
+
+    def test_a_site_may_have_access_servers_and_no_core_server(self):
+        state = make(["a", "b"], [2, 0], access=[0, 1])
+        self.assertEqual([server["name"] for server in state["servers"] if server["role"] != "etcd"],
+                         ["a/core-0", "a/core-1", "b/access-0"])
+        self.assertEqual([plan.nfs_endpoints(state, site) for site in "ab"][0], [])
+        self.assertTrue(plan.nfs_endpoints(state, "b")[0].endswith(".2.201:2049"))
+
+    def test_mounts_get_the_first_free_number(self):
+        state = make(["a"], [1])
+        for expected in ("a/mount-0", "a/mount-1"):
+            server = plan.new_mount(state, "a", "vm1", "/mnt/x", ["--read_only"])
+            self.assertEqual((server["name"], server["role"], server["volume"]), (expected, "mount", "vm1"))
+            state["servers"].append(server)
+        del state["servers"][-2]
+        self.assertEqual(plan.new_mount(state, "a", "vm1", "/mnt/y", [])["name"], "a/mount-0")
 
     def test_an_unknown_site_is_answered_with_those_that_there_are(self):
         with self.assertRaisesRegex(ClusterError, "no site 'x'.*a, b"):
@@ -76,6 +92,25 @@ class ServerConfiguration(unittest.TestCase):
         state = make(["a", "b", "c"], [2, 2, 2])
         own = [server["address"] for server in state["servers"] if server["site"] == "c" and server["role"] == "core"]
         self.assertEqual([text.split(":")[0] for text in plan.control_endpoints(state, "c")[:2]], own)
+
+
+    def test_an_access_server_asks_its_own_site_first_and_is_served_at_its_address(self):
+        state = make(["a", "b"], [1, 1], access=[1, 1])
+        server = next(server for server in state["servers"] if server["name"] == "b/access-0")
+        text = plan.access_server_config(state, server)
+        own = next(server["address"] for server in state["servers"] if server["name"] == "b/core-0")
+        self.assertIn("name: b/access-0\n", text)
+        self.assertIn(f"  endpoints: [{own}:7000, ", text)
+        self.assertIn(f"nfs: {{address: {server['address']}, port: 2049", text)
+        mount = plan.access_server_config(state, plan.new_mount(state, "b", "vm1", "/mnt/x", []))
+        self.assertNotIn("nfs:", mount)
+
+
+class MountTable(unittest.TestCase):
+    def test_it_has_the_root_and_not_what_is_no_mount(self):
+        self.assertTrue(mounts.is_mounted("/"))
+        self.assertFalse(mounts.is_mounted("/no/such/mount"))
+        mounts.clear("/no/such/mount")
 
 
 class WideAreaNetwork(unittest.TestCase):

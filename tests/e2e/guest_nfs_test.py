@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Debian's real kernel NFS client, in a virtual machine, on a volume of ours: mount, the rules of a file system one by one, and
+a long run of reads, writes and renames while its access server, then a core server, are killed.
+
+The guest's mount has one address, so the access server comes back at that address.
+"""
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+from cluster import Cluster, FILE_PROGRAMS, ROOT, SKIPPED, expect, run_scenarios, say, skip
+
+VOLUME = "disk"
+GUEST = ROOT / "hack/guest"
+ENDURE_S = 24
+
+
+class Guest:
+    """A virtual machine at the site's first access server that runs shima-guest-check; its lines as they come."""
+
+    def __init__(self, cluster, site, *check, timeout_s=150):
+        self.console = cluster.folder / f"console-{time.monotonic_ns()}"
+        server = cluster.nfs_servers(site)[0]
+        self.process = cluster.popen(site, GUEST, "nfs", "--console", self.console, "--timeout-s", timeout_s, server, f"/{VOLUME}",
+                                     *check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.lines, self.seen = queue.Queue(), []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip())
+        self.lines.put(None)
+
+    def next_line(self, timeout_s):
+        try:
+            line = self.lines.get(timeout=timeout_s)
+        except queue.Empty:
+            raise AssertionError(f"the guest said nothing for {timeout_s} s; its last words: {self.seen[-5:]}") from None
+        if line is not None:
+            self.seen.append(line)
+        return line
+
+    def wait_for(self, text, timeout_s=60):
+        while (line := self.next_line(timeout_s)) is not None:
+            if text in line:
+                return line
+        raise AssertionError(f"the guest ended without saying '{text}': {self.seen}")
+
+    def wait_for_end(self, timeout_s=120):
+        while self.next_line(timeout_s) is not None:
+            pass
+        return self.process.wait(30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()  # hack/guest ends its QEMU with itself
+            self.process.wait()
+
+
+def every_rule_holds(cluster):
+    with Guest(cluster, "site-a") as guest:
+        code = guest.wait_for_end()
+    for line in guest.seen:
+        if not line.startswith("ok "):
+            say(f"  guest: {line}")
+    held = [line for line in guest.seen if line.startswith("ok ")]
+    failed = [line for line in guest.seen if line.startswith("FAIL")]
+    expect(code == 0 and not failed and len(held) >= 50,
+           f"Linux's NFS client finds that {len(held)} rules hold, {len(failed)} do not (exit code {code})")
+
+
+def kill_and_start(cluster, name, away_s):
+    cluster.kill(name)
+    time.sleep(away_s)
+    cluster.start(name)
+    say(f"  {name} was killed and started {away_s} s later")
+
+
+def servers_die_and_the_guest_goes_on(cluster):
+    access = cluster.servers("access", "site-a")[0]["name"]
+    with Guest(cluster, "site-a", "endure", str(ENDURE_S)) as guest:
+        guest.wait_for("endure: under way")
+        for victim in (access, cluster.names("site-a")[0], access):
+            time.sleep(3)
+            kill_and_start(cluster, victim, 1)
+        line = guest.wait_for("answers were lost", timeout_s=ENDURE_S + 60)
+        code = guest.wait_for_end()
+    for seen in guest.seen:
+        say(f"  guest: {seen}")
+    lost = int(line.split("; ")[1].split()[0])
+    expect(code == 0 and "all verified" in line, "no call of the guest failed, and all that it wrote is there")
+    expect(lost <= 2, f"{lost} requests were done whose answers died with the access server (it was killed twice)")
+
+
+def another_site_sees_it(cluster):
+    with Guest(cluster, "site-b", "only", "one client") as guest:
+        code = guest.wait_for_end()
+    expect(code == 0, "the same volume, mounted at site-b's access server, works")
+
+
+def cluster_with_access_servers():
+    """Skips the test where there is no QEMU or kernel to be had; what has to be fetched is fetched before the cluster is up."""
+    built = subprocess.run([GUEST, "build"], capture_output=True, text=True, check=False)
+    if built.returncode == SKIPPED:
+        skip(built.stderr.strip().splitlines()[-1])
+    if built.returncode != 0:
+        raise AssertionError(built.stderr)
+    return Cluster("--sites", "site-a,site-b", "--core", "2", access="2")
+
+
+def the_volume_is_made(cluster):
+    cluster.create(VOLUME, "--size", "8GiB")
+
+
+if __name__ == "__main__":
+    sys.exit(run_scenarios("guest nfs", cluster_with_access_servers, [
+        the_volume_is_made, every_rule_holds, servers_die_and_the_guest_goes_on, another_site_sees_it],
+        programs=FILE_PROGRAMS))
