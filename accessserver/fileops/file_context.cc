@@ -26,7 +26,9 @@ int FileContext::errno_of(const Status& status) {
         "volume " + layout_.name + ": input/output error: " + status.to_string() + " (" +
             std::to_string(suppressed) + " more not shown)");
   }
-  return EIO;
+  // Who can wait (an NFS client with a hard mount) tries again.
+  bool may_pass = status.code() == Code::kUnavailable || status.code() == Code::kDeadlineExceeded;
+  return may_pass ? ETIMEDOUT : EIO;
 }
 
 FileContext::FileContext(VolumeAccess& volume, FileSystemOptions options)

@@ -6,8 +6,19 @@
 // groups have (R19), orphans that are open are kept. Linearizable (I6): what one caller was told is done,
 // every caller of any access server sees. It caches only what it can prove current.
 //
+// Sessions (R21): locks are the session's. If the volume gave it up (not heard of for 20 s) a new one is
+// opened by itself. An owner that had a lock then gets ENOLCK for new ones on that inode, and writes,
+// truncations and punches of the inode fail with EIO, until the owner has unlocked the whole range or
+// released its locks, as close(2) does. The same EIO while no KeepAlive succeeds for self_fence_after_ms and
+// this session has locks on the inode.
+//
+// Order: an append is atomic among appends and truncations that make the file shorter. An ordinary write
+// beyond the end, or a truncation that makes the file longer, through another access server at the very same
+// time may come between its choice of the place and its bytes. A read or write of several blocks is several
+// pieces, each ordered by itself (I6).
+//
 // Threads: methods from any thread; callbacks on the volume client's event loop, never inside the call, and
-// must not block. Errors are errnos (0: done): EIO when the volume's servers did not answer until the
+// must not block. Errors are errnos (0: done): ETIMEDOUT when the volume's servers did not answer until the
 // deadline, ESTALE when the inode is gone.
 #pragma once
 
@@ -28,8 +39,8 @@ struct FileWrite {
   uint64_t inode = 0;
   uint64_t offset = 0;  // bytes; ignored with append
   Buffer bytes;
-  bool append =
-      false;  // at the end of the file, wherever that is when it happens: one appender at a time, anywhere
+  // At the end of the file, wherever that is when it happens: one appender at a time, anywhere.
+  bool append = false;
   // NFS: permission is checked with these (the owner may always write, as RFC 1813 says). checked: not.
   metadata::v1::Credentials credentials;
 };
@@ -65,21 +76,27 @@ class FileSystem {
   virtual ~FileSystem() = default;
 
   // Any job but those for data and sessions (Written, WritingPaused, TruncateDone, *Session, KeepAlive,
-  // Orphan*). SetAttributes with a size and Create with one do the whole truncation.
+  // ListOrphans, OrphanDropped): EINVAL. SetAttributes with a size and Create with one do the whole
+  // truncation.
   virtual void run(metadata::v1::JobRequest request, JobDone done) = 0;
 
+  // EISDIR; EINVAL: not a regular file, or length above 16 MiB; EACCES: who may execute may read, too.
   virtual void read(uint64_t inode, uint64_t offset, uint32_t length, metadata::v1::Credentials credentials,
                     std::function<void(FileBytes)> done) = 0;
-  // Done only when the bytes are on disk twice (FILE_SYNC) and size and times are noted.
+  // Done only when the bytes are on disk twice (FILE_SYNC) and size and times are noted. Without attributes
+  // in the answer if other access servers write to the file, too. EISDIR, EINVAL (as read), EACCES, EFBIG
+  // (beyond 16 TiB), EDQUOT (the volume's quota), ENOSPC (disks).
   virtual void write(FileWrite write, std::function<void(FileWritten)> done) = 0;
+  // kAllocate makes the file longer and reserves nothing: volumes are thin. kPunchHole never changes the
+  // size.
   virtual void allocate(uint64_t inode, AllocateKind kind, uint64_t offset, uint64_t length, bool keep_size,
                         metadata::v1::Credentials credentials, std::function<void(int error)> done) = 0;
   // SEEK_DATA, SEEK_HOLE: ENXIO as lseek(2) says.
   virtual void seek(uint64_t inode, uint64_t offset, bool hole,
                     std::function<void(int error, uint64_t offset)> done) = 0;
 
-  // Sets a lock of this session. `wait`: tries again until it is there or cancel(ticket) was called (EINTR).
-  // Returns the ticket. UNLOCK never waits.
+  // Sets a lock of this session; EAGAIN: another owner's is in the way. `wait`: tries again until it is there
+  // or cancel(ticket) was called (EINTR). Returns the ticket. UNLOCK never waits.
   virtual uint64_t set_lock(metadata::v1::LockRange lock, bool wait, std::function<void(int error)> done) = 0;
   virtual void cancel(uint64_t ticket) = 0;
 

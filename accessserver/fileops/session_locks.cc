@@ -90,8 +90,8 @@ void SessionLocks::note(const JobRequest& request, const JobReply& reply) {
   Owner owner(lock.kind(), lock.owner());
   if (reply.error() == ENOTCONN) sessions_.lost(lock.session());
   if (unlocks_all(lock)) return forget(lock.inode(), owner);
-  // An answer that was lost (EIO) may have been a yes.
-  bool may_have_it = reply.error() == 0 || reply.error() == EIO;
+  // An answer that was lost may have been a yes.
+  bool may_have_it = reply.error() == 0 || reply.error() == EIO || reply.error() == ETIMEDOUT;
   if (lock.type() == metadata::v1::LOCK_TYPE_UNLOCK || !may_have_it) return;
   Holders& holders = holders_[lock.inode()];
   (lock.session() == context_.session() ? holders.holding : holders.lost).insert(owner);

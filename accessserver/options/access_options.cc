@@ -68,6 +68,13 @@ std::vector<OptionSpec> nfs_specs() {
        .min = 1,
        .max = 65536,
        .help = "More clients than these are not accepted."},
+      {.name = "nfs.portmapper_port",
+       .type = Type::kInteger,
+       .default_value = "0",
+       .max = 65535,
+       .help = "Also answers the portmapper's questions for NFS and MOUNT, for clients that cannot be told a "
+               "port; they "
+               "ask at 111. 0: not. Where rpcbind runs, 111 is taken."},
       {.name = "nfs.shared_address",
        .help =
            "ADDRESS/PREFIX@INTERFACE, as in 10.1.0.5/24@eth0: the one address of the site's access servers. "
@@ -128,7 +135,9 @@ std::vector<OptionSpec> make_specs() {
        .default_value = "300000",
        .min = 1000,
        .max = 86'400'000,
-       .help = "An operation on a volume that its core servers have not answered for so long fails (EIO)."},
+       .help = "An operation on a volume that its core servers have not answered for so long fails: "
+               "ETIMEDOUT for a FUSE "
+               "mount; an NFS client is told to ask again."},
       {.name = "limits.inflight_bytes",
        .type = Type::kBytes,
        .unit = "bytes",
@@ -206,7 +215,8 @@ Status take_shared_address(const Config& config, AccessOptions& o) {
   if (!address) return refuse(config, "nfs.shared_address", address.status().message());
   o.shared_address = *address;
   if (o.etcd_endpoints.empty())
-    return refuse(config, "nfs.shared_address", "wanted etcd.endpoints too: a lease in etcd says whose it is");
+    return refuse(config, "nfs.shared_address",
+                  "wanted etcd.endpoints too: a lease in etcd says whose it is");
   return Status::ok();
 }
 
@@ -216,6 +226,7 @@ Status take_nfs(const Config& config, AccessOptions& o) {
     return refuse(config, "nfs.address", "found \"" + o.nfs_address + "\", wanted an IPv4 or IPv6 address");
   }
   o.nfs_port = static_cast<uint16_t>(config.number("nfs.port"));
+  o.portmapper_port = static_cast<uint16_t>(config.number("nfs.portmapper_port"));
   o.nfs_threads = static_cast<uint32_t>(config.number("nfs.threads"));
   o.max_connections = static_cast<uint32_t>(config.number("nfs.max_connections"));
   SHIMA_RETURN_IF_ERROR(take_shared_address(config, o));

@@ -23,13 +23,14 @@ struct AccessOptions {
   std::string site;                         // the part of `name` before the slash
   std::vector<std::string> core_endpoints;  // control planes of core servers, HOST:PORT, own site's first
   uint32_t core_timeout_ms = 5000;          // of one call to the control plane
-  uint32_t deadline_ms = 300'000;           // of one operation on a volume; then EIO
+  uint32_t deadline_ms = 300'000;           // of one operation on a volume; then ETIMEDOUT
   uint64_t inflight_bytes = 64ull << 20;    // sent to core servers and not answered, a volume
 
   std::string nfs_address;  // to listen on
   uint16_t nfs_port = 2049;
   uint32_t nfs_threads = 2;
   uint32_t max_connections = 1024;
+  uint16_t portmapper_port = 0;                    // 0: none
   std::optional<InterfaceAddress> shared_address;  // of the site's access servers; NFS is served there too
   std::vector<std::string> etcd_endpoints;         // for the lease on it
   std::vector<ExportRule> export_rules;

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cctype>
+#include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -148,6 +150,19 @@ FuseOptions fuse_options(const AccessOptions& options) {
   return fuse;
 }
 
+// A cluster that does not answer must not keep a signal from ending the process.
+Result<std::shared_ptr<FileSystem>> open_unless_ended(ClusterVolumes& volumes, const std::string& name) {
+  auto opening = std::async(std::launch::async, [&] { return volumes.open(name); });
+  const sigset_t ends = ending_signals();
+  const timespec pause{0, 20'000'000};
+  while (opening.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    if (sigtimedwait(&ends, nullptr, &pause) < 0) continue;
+    log(LogLevel::kInfo, "server", "ended before volume " + name + " was open");
+    _exit(0);  // there is nothing to unmount, and no thread to wait for
+  }
+  return opening.get();
+}
+
 void unmount(FuseMount& mount, const std::string& path) {
   if (!mount.mounted()) return;
   Status status = mount.unmount();
@@ -213,6 +228,7 @@ Status serve_nfs(const AccessOptions& options) {
   nfs.address = options.nfs_address;
   nfs.port = options.nfs_port;
   nfs.max_connections = options.max_connections;
+  nfs.portmapper_port = options.portmapper_port;
   auto server = NfsServer::open(loops.all(), nfs, registry);
   if (!server.is_ok()) return server.status();
   auto metrics = start_metrics(options, volumes, server->get());
@@ -241,7 +257,7 @@ Status serve_mount(const AccessOptions& options) {
   });
   auto metrics = start_metrics(options, volumes, nullptr);
   if (!metrics.is_ok()) return metrics.status();
-  auto files = volumes.open(options.volume);
+  auto files = open_unless_ended(volumes, options.volume);
   if (!files.is_ok()) return files.status().with_context("volume " + options.volume);
   auto mount = FuseMount::mount(**files, fuse_options(options));
   if (!mount.is_ok()) return mount.status();

@@ -62,6 +62,7 @@ void EventLoop::Impl::run_due_timers() {
 }
 
 void EventLoop::Impl::arm_timer() {
+  if (!timer_descriptor.is_open()) return;  // the loop is shutting down: no timer runs any more
   if (timers.empty()) return;  // a superfluous wake-up is cheaper than a system call for each cancel()
   uint64_t deadline = timers.begin()->first.first;
   if (armed_for_us != 0 && armed_for_us <= deadline) return;
@@ -76,7 +77,7 @@ void EventLoop::Impl::arm_timer() {
 void EventLoop::Impl::wait_for_timer() {
   timer_descriptor.async_read_some(asio::buffer(&expirations, sizeof expirations),
                                    [this](const asio::error_code& error, size_t) {
-                                     if (error) return;
+                                     if (error || !timer_descriptor.is_open()) return;
                                      armed_for_us = 0;
                                      run_due_timers();
                                      arm_timer();

@@ -193,6 +193,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void admit_parked();
   Status refusal_to_read() const;
   void read_version(ReadCall call);
+  void end_read(ReadCall& call, Result<BlockPiece> piece);
   // group_inodes.cc
   Fences& fences_of(InodeId inode);
   bool stale_fence(const replication::ClientWrite& write);

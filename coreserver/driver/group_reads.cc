@@ -51,8 +51,18 @@ void GroupDriver::read(ReadCall call) {
     Result<BlockPiece> piece =
         self->env_.disk->blocks().read({self->id(), call->inode, call->block}, call->offset, call->length);
     if (piece.is_ok()) piece = laid_over(std::move(*piece), call->block, call->offset, records);
-    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->seen); });
+    self->env_.loop->post(
+        [self, call, piece = std::move(piece)]() mutable { self->end_read(*call, std::move(piece)); });
   });
+}
+
+// While the bytes were read, a truncation may have been applied, so that they are newer than the fence that was
+// noted; and a copy may have begun to be rebuilt.
+void GroupDriver::end_read(ReadCall& call, Result<BlockPiece> piece) {
+  if (!call.own_replica) call.seen.fence = std::max(call.seen.fence, fences_of(call.inode).seen);
+  if (call.own_replica && (dropped_ || core_.resyncing()))
+    piece = Status(Code::kUnavailable, "this copy is being rebuilt");
+  call.done(std::move(piece), call.seen);
 }
 
 // R17: how new the piece is. A truncation of the inode counts, wherever it cut: a block that it took away has no
@@ -73,7 +83,8 @@ void GroupDriver::read_version(ReadCall call) {
     } else if (piece.is_ok()) {
       piece->version.sequence = std::max(piece->version.sequence, state->truncated_at);
     }
-    self->env_.loop->post([call, piece = std::move(piece)]() mutable { call->done(std::move(piece), call->seen); });
+    self->env_.loop->post(
+        [self, call, piece = std::move(piece)]() mutable { self->end_read(*call, std::move(piece)); });
   });
 }
 

@@ -63,7 +63,9 @@ int serve(const Settings& settings, const sigset_t& signals) {
 }  // namespace
 }  // namespace shima
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   shima::Settings settings;
   settings.volume.block_size = 64 << 10;  // small, so that small files have many
   CLI::App app("Mounts a volume in memory until SIGINT or SIGTERM. Prints 'mounted' when it is there.");
@@ -92,3 +94,7 @@ int main(int argc, char** argv) {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   return shima::serve(settings, signals);
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv); }

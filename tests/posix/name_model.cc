@@ -79,7 +79,7 @@ std::string NameModel::any_path(SeededRandom& random) const {
 
 std::string NameModel::any_directory(SeededRandom& random) const {
   for (int attempt = 0; attempt < 6; ++attempt) {
-    const std::string path = any_path(random);
+    std::string path = any_path(random);
     if (is_directory(path)) return path;
   }
   return "";

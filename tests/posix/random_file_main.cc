@@ -5,7 +5,9 @@
 
 #include "tests/posix/random_file.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   shima::RandomFileOptions options;
   CLI::App app("Random operations on one file, compared with a model of its bytes.");
   app.add_option("directories", options.directories,
@@ -31,3 +33,7 @@ int main(int argc, char** argv) {
   std::printf("random_file: no difference\n");
   return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv); }

@@ -174,7 +174,7 @@ bool RandomTree::both(const std::string& text, const std::vector<std::string>& t
 void RandomTree::look_at(int root, const std::string& path) {
   const std::string expected = describe(reference_, path.empty() ? "." : path);
   const std::string got = describe(root, path.empty() ? "." : path);
-  if (expected != got) log_.fail("'" + path + "' should be: " + expected + "\n  but is: " + got);
+  if (expected != got) fail_at(path, expected, got);
 }
 
 std::string RandomTree::any_name() {
@@ -215,8 +215,15 @@ void RandomTree::check_model() {
   }
 }
 
+void RandomTree::fail_at(const std::string& path, const std::string& expected, const std::string& got) const {
+  std::string text = "'";
+  text.append(path).append("' should be: ").append(expected).append(" -- but is: ").append(got);
+  log_.fail(text);
+}
+
 void RandomTree::check_all() {
   log_.begin("compare the trees");
+  const std::string missing = "not there";
   const auto expected = describe_tree(reference_);
   if (expected.size() != model_.size()) log_.fail("the tester's model differs from the reference");
   check_model();
@@ -224,12 +231,11 @@ void RandomTree::check_all() {
     const auto got = describe_tree(view);
     for (const auto& [path, text] : expected) {
       const auto found = got.find(path);
-      if (found == got.end()) log_.fail("'" + path + "' is missing: " + text);
-      if (found->second != text)
-        log_.fail("'" + path + "' should be: " + text + "\n  but is: " + found->second);
+      const std::string& shown = found == got.end() ? missing : found->second;
+      if (shown != text) fail_at(path, text, shown);
     }
     for (const auto& [path, text] : got) {
-      if (!expected.contains(path)) log_.fail("'" + path + "' should not be there: " + text);
+      if (!expected.contains(path)) fail_at(path, missing, text);
     }
   }
 }

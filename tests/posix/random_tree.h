@@ -65,6 +65,8 @@ class RandomTree {
   bool both(const std::string& text, const std::vector<std::string>& touched, const Call& call);
   Answer answer(const Call& call, int root) const;
   void look_at(int root, const std::string& path);
+  [[noreturn]] void fail_at(const std::string& path, const std::string& expected,
+                            const std::string& got) const;
   // The same on the two open files.
   void both_held(const std::string& text, const Held& held,
                  const std::function<int(int file, std::string&)>& call);

@@ -5,7 +5,9 @@
 
 #include "tests/posix/random_tree.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   shima::RandomTreeOptions options;
   bool no_times = false;
   CLI::App app(
@@ -34,3 +36,7 @@ int main(int argc, char** argv) {
   std::printf("random_tree: no difference\n");
   return 0;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv); }

@@ -56,7 +56,8 @@ void RandomTree::create_file() {
   const std::string directory = parent_of(path);
   std::vector<std::string> made{path};
   if (model_.is_symlink(path)) {
-    for (const std::string& name : names_) made.push_back(directory.empty() ? name : directory + "/" + name);
+    const std::string before = directory.empty() ? "" : directory + "/";
+    for (const std::string& name : names_) made.push_back(before + name);
   }
   for (const std::string& child : made) {
     struct stat stat {};

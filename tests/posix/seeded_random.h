@@ -18,8 +18,8 @@ class SeededRandom {
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
   }
-  // In [0, bound); bound > 0.
-  uint64_t below(uint64_t bound) { return next() % bound; }
+  // In [0, bound); 0 if bound is 0.
+  uint64_t below(uint64_t bound) { return bound == 0 ? 0 : next() % bound; }
   // In [low, high].
   uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }
   bool one_in(uint64_t n) { return below(n) == 0; }

@@ -127,6 +127,7 @@ std::string list_directory(int root, const std::string& path) {
   std::vector<Entry> entries;
   if (const int error = read_entries(root, path, entries); error != 0) return error_name(error);
   std::vector<std::string> lines;
+  lines.reserve(entries.size());
   for (const Entry& entry : entries) lines.push_back(entry.name + " " + type_name(DTTOIF(entry.type)) + "\n");
   std::sort(lines.begin(), lines.end());
   std::string all;

@@ -212,7 +212,7 @@ TEST_F(Data, SharedMappingsAndDescriptorsSeeEachOther) {
   auto* bytes = static_cast<char*>(memory);
   write_at(file.get(), "written", 100);
   EXPECT_EQ(std::string(bytes + 100, 7), "written");
-  memcpy(bytes + 5000, "mapped", 6);
+  std::string("mapped").copy(bytes + 5000, 6);
   EXPECT_EQ(read_at(file.get(), 6, 5000), "mapped");
   ASSERT_EQ(msync(memory, 8192, MS_SYNC), 0);
   EXPECT_EQ(content_of(name).substr(5000, 6), "mapped");

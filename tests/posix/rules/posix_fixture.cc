@@ -23,7 +23,7 @@ void set_groups(const std::vector<gid_t>& groups) {
 
 }  // namespace
 
-AsUser::AsUser(uid_t uid, gid_t gid, std::vector<gid_t> groups) {
+AsUser::AsUser(uid_t uid, gid_t gid, const std::vector<gid_t>& groups) {
   set_groups(groups);
   setfsgid(gid);
   setfsuid(uid);
@@ -62,7 +62,7 @@ void PosixRules::TearDown() {
 }
 
 std::string PosixRules::make_file(const std::string& name, const std::string& content) {
-  const std::string full = path(name);
+  std::string full = path(name);
   const File file(open(full.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644));
   EXPECT_EQ(file.error(), 0) << full;
   EXPECT_EQ(write(file.get(), content.data(), content.size()), static_cast<ssize_t>(content.size()));
@@ -70,7 +70,7 @@ std::string PosixRules::make_file(const std::string& name, const std::string& co
 }
 
 std::string PosixRules::make_directory(const std::string& name, mode_t mode) {
-  const std::string full = path(name);
+  std::string full = path(name);
   EXPECT_EQ(error_of(mkdir(full.c_str(), mode)), 0) << full;
   return full;
 }

@@ -1,5 +1,5 @@
-// PosixRules: a fresh directory in the file system under test (environment SHIMA_POSIX_DIR) for each test, and real
-// system calls whose result is "done" or an errno.
+// PosixRules: a fresh directory in the file system under test (environment SHIMA_POSIX_DIR) for each test,
+// and real system calls whose result is "done" or an errno.
 //
 // Needs root: many rules are about users without privileges, whom a test becomes for a moment (AsUser).
 #pragma once
@@ -24,7 +24,7 @@ inline int error_of(int64_t result) { return result < 0 ? errno : 0; }
 // This thread's file accesses are this user's while it lives.
 class AsUser {
  public:
-  AsUser(uid_t uid, gid_t gid, std::vector<gid_t> groups = {});
+  AsUser(uid_t uid, gid_t gid, const std::vector<gid_t>& groups = {});
   ~AsUser();
   AsUser(const AsUser&) = delete;
   AsUser& operator=(const AsUser&) = delete;

@@ -1,14 +1,16 @@
 """The plan of a devcluster: names, addresses, etcd members and configuration files, without starting anything."""
 
+import collections
 import itertools
 import pathlib
 import sys
+import types
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "hack"))
 
-from devcluster_lib import ClusterError, mounts, plan, wan  # noqa: E402  (needs the path above)
+from devcluster_lib import ClusterError, lifecycle, mounts, plan, wan  # noqa: E402  (needs the path above)
 
 
 def make(sites, cores, loopback=False, access=None):
@@ -72,6 +74,36 @@ class Topology(unittest.TestCase):
     def test_an_unknown_site_is_answered_with_those_that_there_are(self):
         with self.assertRaisesRegex(ClusterError, "no site 'x'.*a, b"):
             plan.find_site(make(["a", "b", "c"], [1, 1, 1]), "x")
+
+
+class Shape(unittest.TestCase):
+    def options(self, **given):
+        return types.SimpleNamespace(**{"dir": "/tmp/x", "sites": None, "core": None, "access": None, "disks": None, "loopback": True, **given})
+
+    def roles(self, **given):
+        return collections.Counter(server["role"] for server in lifecycle.make_state(self.options(**given))["servers"])
+
+    def test_each_site_gets_two_core_servers_and_an_access_server(self):
+        self.assertEqual(self.roles(), {"etcd": 3, "core": 6, "access": 3})
+
+    def test_a_cluster_of_etcd_alone_gets_no_access_servers(self):
+        self.assertEqual(self.roles(core="0"), {"etcd": 3})
+
+    def test_access_servers_without_any_core_server_are_refused(self):
+        with self.assertRaisesRegex(ClusterError, "need core servers"):
+            self.roles(core="0", access="1")
+
+    def test_the_shape_of_a_cluster_is_kept(self):
+        state = lifecycle.make_state(self.options(core="2,2,0", access="1,1,2"))
+        lifecycle.check_same_topology(state, self.options())
+        lifecycle.check_same_topology(state, self.options(core="2,2,0", access="1,1,2"))
+        with self.assertRaisesRegex(ClusterError, "--core 2,2,0 --access 1,1,2"):
+            lifecycle.check_same_topology(state, self.options(access="1"))
+
+    def test_a_cluster_that_was_made_before_there_were_access_servers_has_none(self):
+        state = lifecycle.make_state(self.options(access="0"))
+        del state["topology"]["access"]
+        lifecycle.check_same_topology(state, self.options())
 
 
 class ServerConfiguration(unittest.TestCase):

@@ -84,6 +84,28 @@ TEST_F(Written, WhileThereIsAMarkHighWaterCoversTheWholeFile) {
   EXPECT_EQ(volume.truncate(file, 3'000'000).attributes().high_water(), 2'000'000u);
 }
 
+TEST_F(Written, AReserveRaisesTheHighWaterAloneAndATruncationReachesIt) {
+  pb::JobRequest request;
+  request.set_session(1);
+  request.mutable_written()->set_inode(file);
+  request.mutable_written()->set_reserve(70'000);
+  EXPECT_EQ(volume.run(request).attributes().high_water(), 70'000u);
+  EXPECT_EQ(volume.attributes(file).size(), 0u);
+  request.mutable_written()->set_reserve(50);
+  EXPECT_EQ(volume.run(request).attributes().high_water(), 70'000u);
+  ASSERT_EQ(volume.written(file, 100, 0, later(), false).error(), 0);
+  EXPECT_EQ(volume.truncate(file, 10).attributes().truncating_from(), 70'000u);
+}
+
+TEST_F(Written, ANewFileHasTheReserveOfItsCreationWithinTheLimit) {
+  pb::JobRequest request = JobVolume::creation(kRootInode, "g", pb::FILE_TYPE_REGULAR, 0644);
+  request.mutable_create()->set_reserve(1 << 20);
+  EXPECT_EQ(volume.run(request).attributes().high_water(), 1u << 20);
+  request = JobVolume::creation(kRootInode, "h", pb::FILE_TYPE_REGULAR, 0644);
+  request.mutable_create()->set_reserve(~0ull);
+  EXPECT_EQ(volume.run(request).attributes().high_water(), kMaxFileBytes);
+}
+
 TEST_F(Written, AfterTimesWereSetTheNextWriteCountsWhateverItsClock) {
   pb::NewAttributes future;
   future.set_mtime_ns(4'000'000'000'000'000'000);
