@@ -29,7 +29,8 @@ class Exports {
   using Done = std::function<void(Result<std::shared_ptr<FileSystem>>)>;
 
   virtual ~Exports() = default;
-  // Opens the volume if it is not open yet; takes as long as the cluster needs. kNotFound: there is no such volume.
+  // Opens the volume if it is not open yet; takes as long as the cluster needs. kNotFound: there is no such
+  // volume.
   virtual void by_name(const std::string& volume, Done done) = 0;  // any thread
   virtual void by_id(uint64_t volume_id, Done done) = 0;           // any thread
   // The open volume of this id, at once; null: not open: use by_id().

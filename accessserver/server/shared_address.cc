@@ -51,8 +51,7 @@ void SharedAddress::try_to_take() {
   if (holder.is_ok() || holder.status().code() != Code::kNotFound) return;  // held, or etcd does not say
   auto lease = etcd_.grant_lease(options_.lease_ttl_ms);
   if (!lease) return;
-  std::string value =
-      R"({"magic":"shima-address","version":1,"holder":")" + options_.holder + R"("})";
+  std::string value = R"({"magic":"shima-address","version":1,"holder":")" + options_.holder + R"("})";
   if (!etcd_.compare_and_swap(key, EtcdRevision(), value, *lease).is_ok()) {
     static_cast<void>(etcd_.revoke_lease(*lease));  // if the outcome is unknown, this takes the key away too
     return;

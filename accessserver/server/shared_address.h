@@ -1,13 +1,14 @@
-// SharedAddress: the one address of a site's access servers outside Kubernetes: whoever holds a lease in etcd has
-// it on its interface.
+// SharedAddress: the one address of a site's access servers outside Kubernetes: whoever holds a lease in etcd
+// has it on its interface.
 //
-// The key /shima/v1/addresses/ADDRESS is put under a lease by the server that finds it free. The holder sets the
-// address with a lifetime no longer than what is left of the lease, and renews both; so the address is gone from a
-// dead or cut-off holder before another one can get it. Clients keep their address; their TCP connections are
-// reset and made anew (NFS over TCP does that by itself, and handles mean the same at every access server).
+// The key /shima/v1/addresses/ADDRESS is put under a lease by the server that finds it free. The holder sets
+// the address with a lifetime no longer than what is left of the lease, and renews both; so the address is
+// gone from a dead or cut-off holder before another one can get it. Clients keep their address; their TCP
+// connections are reset and made anew (NFS over TCP does that by itself, and handles mean the same at every
+// access server).
 //
-// Threads: one of its own, which blocks on etcd; `taken` and `lost` are called on it. The destructor gives the
-// address back at once (the lease is revoked).
+// Threads: one of its own, which blocks on etcd; `taken` and `lost` are called on it. The destructor gives
+// the address back at once (the lease is revoked).
 #pragma once
 
 #include <condition_variable>
@@ -25,7 +26,7 @@ namespace shima {
 
 struct SharedAddressOptions {
   InterfaceAddress address;
-  std::string holder;           // this server's name, for people
+  std::string holder;  // this server's name, for people
   uint32_t lease_ttl_ms = 6000;
   uint32_t look_every_ms = 500;  // when another server holds it
 };

@@ -35,7 +35,7 @@ class Socket {
 };
 
 Status from_errno(int error, const InterfaceAddress& a, const char* what) {
-  Code code = error == EPERM || error == EACCES ? Code::kPermissionDenied
+  Code code = error == EPERM || error == EACCES    ? Code::kPermissionDenied
               : error == ENODEV || error == EINVAL ? Code::kInvalidArgument
                                                    : Code::kIo;
   std::string hint = code == Code::kPermissionDenied ? "; it takes CAP_NET_ADMIN and CAP_NET_RAW" : "";
@@ -81,7 +81,8 @@ Result<int> ask_kernel(AddressRequest& request, const InterfaceAddress& a) {
     return from_errno(errno, a, "asking the kernel about");
   alignas(nlmsghdr) std::array<uint8_t, 4096> answer;
   ssize_t size = ::recv(socket.fd(), answer.data(), answer.size(), 0);
-  if (size < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(nlmsgerr)))) return Status(Code::kIo, "rtnetlink's answer is cut short");
+  if (size < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(nlmsgerr))))
+    return Status(Code::kIo, "rtnetlink's answer is cut short");
   auto* header = reinterpret_cast<nlmsghdr*>(answer.data());
   if (header->nlmsg_type != NLMSG_ERROR) return Status(Code::kIo, "rtnetlink's answer is of another kind");
   return -reinterpret_cast<nlmsgerr*>(NLMSG_DATA(header))->error;
@@ -211,7 +212,8 @@ Status announce_address(const InterfaceAddress& a) {
   if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER) return Status::ok();
   const auto* mac = reinterpret_cast<const uint8_t*>(request.ifr_hwaddr.sa_data);
   int index = static_cast<int>(if_nametoindex(a.interface.c_str()));
-  return parsed->family == AF_INET ? announce_v4(a, *parsed, index, mac) : announce_v6(a, *parsed, index, mac);
+  return parsed->family == AF_INET ? announce_v4(a, *parsed, index, mac)
+                                   : announce_v6(a, *parsed, index, mac);
 }
 
 }  // namespace shima

@@ -1,6 +1,6 @@
-// Addresses of this machine's network interfaces, set and taken away by rtnetlink(7), with a lifetime that the
-// kernel enforces: an address that its process no longer renews is gone by itself, even if the process was
-// killed or hangs.
+// Addresses of this machine's network interfaces, set and taken away by rtnetlink(7), with a lifetime that
+// the kernel enforces: an address that its process no longer renews is gone by itself, even if the process
+// was killed or hangs.
 //
 // Threads: any. Errors: kInvalidArgument (no address, no such interface), kPermissionDenied (CAP_NET_ADMIN is
 // missing), kIo.
@@ -28,8 +28,8 @@ Status set_address(const InterfaceAddress& a, uint32_t lifetime_s);
 // Ok if it was not there.
 Status remove_address(const InterfaceAddress& a);
 
-// Tells the neighbours on the link that the address is here now: gratuitous ARP (RFC 5227), unsolicited neighbour
-// advertisement (RFC 4861). On a link without either (loopback, TUN) it does nothing.
+// Tells the neighbours on the link that the address is here now: gratuitous ARP (RFC 5227), unsolicited
+// neighbour advertisement (RFC 4861). On a link without either (loopback, TUN) it does nothing.
 Status announce_address(const InterfaceAddress& a);
 
 }  // namespace shima

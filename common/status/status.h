@@ -29,7 +29,7 @@ enum class Code : uint8_t {
   kFailedPrecondition = 13,  // the system's state forbids it; the message says what to change
   kInternal = 14,            // our own mistake
   kIo = 15,                  // a system call failed
-  kStaleFence = 16,          // the file was truncated since the writer looked: read its attributes again (R18)
+  kStaleFence = 16,  // the file was truncated since the writer looked: read its attributes again (R18)
 };
 inline constexpr Code kLastCode = Code::kStaleFence;
 

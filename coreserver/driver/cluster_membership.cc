@@ -209,11 +209,11 @@ void CoreServer::configure_group(const std::shared_ptr<const ClusterState>& stat
   }
   GroupId id{volume.id, group.index};
   Shard& shard = shards_->of(id);
-  shard.loop().post([id, &shard, config = std::move(config), peers = std::move(peers),
-                     max_inodes = volume.max_inodes] {
-    for (const auto& [server, endpoint, wan] : peers) shard.links().want(server, endpoint, wan);
-    if (auto g = shard.find(id)) g->set_config(config, max_inodes);
-  });
+  shard.loop().post(
+      [id, &shard, config = std::move(config), peers = std::move(peers), max_inodes = volume.max_inodes] {
+        for (const auto& [server, endpoint, wan] : peers) shard.links().want(server, endpoint, wan);
+        if (auto g = shard.find(id)) g->set_config(config, max_inodes);
+      });
 }
 
 void CoreServer::claim(const std::string& volume) {

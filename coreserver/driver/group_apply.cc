@@ -40,15 +40,15 @@ void GroupDriver::pump_apply(bool now) {
         unapplied([&](auto& u) { return u.next_to_apply(applied_, applicable_, kApplyBatchBytes); }));
   }
   // A folding secondary keeps no overlay: it applies from its journal.
-  env_.disk->worker().post([self = shared_from_this(), epoch = apply_epoch_, first = applied_.next(),
-                            last = applicable_] {
-    auto records = self->env_.disk->journal().read(self->id(), first, last, kApplyBatchBytes);
-    self->env_.loop->post([self, epoch, records = std::move(records)]() mutable {
-      if (epoch != self->apply_epoch_) return;
-      if (records.is_ok()) return self->apply_records(std::move(*records));
-      self->applied(Sequence(), records.status());
-    });
-  });
+  env_.disk->worker().post(
+      [self = shared_from_this(), epoch = apply_epoch_, first = applied_.next(), last = applicable_] {
+        auto records = self->env_.disk->journal().read(self->id(), first, last, kApplyBatchBytes);
+        self->env_.loop->post([self, epoch, records = std::move(records)]() mutable {
+          if (epoch != self->apply_epoch_) return;
+          if (records.is_ok()) return self->apply_records(std::move(*records));
+          self->applied(Sequence(), records.status());
+        });
+      });
 }
 
 void GroupDriver::apply_records(std::vector<RecordPtr> records) {

@@ -35,7 +35,7 @@
 namespace shima::data::v1 {
 class Header;
 class Resync;
-}
+}  // namespace shima::data::v1
 
 namespace shima {
 
@@ -94,7 +94,7 @@ struct SeekCall {
   BlockIndex block;
   uint32_t offset = 0;  // bytes
   bool hole = false;
-  uint64_t deadline_ms = 0;  // of the loop's clock
+  uint64_t deadline_ms = 0;                                                          // of the loop's clock
   std::function<void(Result<std::optional<std::pair<BlockIndex, uint32_t>>>)> done;  // on the group's loop
 };
 
@@ -197,7 +197,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   // group_inodes.cc
   Fences& fences_of(InodeId inode);
   bool stale_fence(const replication::ClientWrite& write);
-  // Runs `task(true)` when all that is in the log now is committed; task(false) if this member can never say so.
+  // Runs `task(true)` when all that is in the log now is committed; task(false) if this member can never say
+  // so.
   void after_commit(std::function<void(bool)> task);
   void give_up_after_commit();
   // group_jobs.cc
@@ -275,7 +276,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t checkpoint_ms_ = 0;
   bool checkpointing_ = false;
 
-  std::unordered_map<InodeId, Fences> fences_;  // primary: of all that is in the log, committed or not; a cache
+  std::unordered_map<InodeId, Fences>
+      fences_;  // primary: of all that is in the log, committed or not; a cache
   std::multimap<Sequence, std::function<void(bool)>> after_commit_;
 
   // metadata primary
@@ -283,7 +285,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t max_inodes_ = 0;
   int64_t last_wall_ns_ = 0;
   uint64_t sessions_checked_ms_ = 0;
-  RequestId own_request_;  // of batches that no client asked for
+  RequestId own_request_;                          // of batches that no client asked for
   std::map<ClientId, RequestId> forgotten_below_;  // stored replies that are gone already
 
   std::deque<RecordPtr> remembered_;  // primary: newest records, contiguous, for sending

@@ -86,7 +86,7 @@ void GroupDriver::change_by_job(JobCall call) {
 void GroupDriver::repeat_reply(JobCall call, uint64_t token, const ClientWrite& write) {
   std::string key = reply_key(call.client, call.request);
   waiting_[token] = [self = shared_from_this(), done = std::move(call.done), key](Status status,
-                                                                                    Position position) {
+                                                                                  Position position) {
     if (!status.is_ok()) return done(status, "", position.sequence);
     auto view = self->pending_.view(self->env_.disk->blocks().kv(), self->id(), self->core_.visible());
     auto reply = view->get(key);

@@ -56,8 +56,8 @@ void GroupDriver::read(ReadCall call) {
   });
 }
 
-// While the bytes were read, a truncation may have been applied, so that they are newer than the fence that was
-// noted; and a copy may have begun to be rebuilt.
+// While the bytes were read, a truncation may have been applied, so that they are newer than the fence that
+// was noted; and a copy may have begun to be rebuilt.
 void GroupDriver::end_read(ReadCall& call, Result<BlockPiece> piece) {
   if (!call.own_replica) call.seen.fence = std::max(call.seen.fence, fences_of(call.inode).seen);
   if (call.own_replica && (dropped_ || core_.resyncing()))
@@ -65,8 +65,8 @@ void GroupDriver::end_read(ReadCall& call, Result<BlockPiece> piece) {
   call.done(std::move(piece), call.seen);
 }
 
-// R17: how new the piece is. A truncation of the inode counts, wherever it cut: a block that it took away has no
-// version of its own any more.
+// R17: how new the piece is. A truncation of the inode counts, wherever it cut: a block that it took away has
+// no version of its own any more.
 void GroupDriver::read_version(ReadCall call) {
   auto records = overlay_.touching(call.inode, call.block, 0, block_size_, core_.visible());
   if (!records.empty()) {

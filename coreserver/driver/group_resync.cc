@@ -227,15 +227,16 @@ void GroupDriver::resync_piece(ServerId from, const data::v1::Resync& piece, Buf
     state->mtime_ns = piece.mtime_ns();
     state->changes = piece.changes();
   }
-  env_.disk->worker().post([self = shared_from_this(), record = RecordPtr(record), failed = resync_store_failed_, state] {
-    BlockStore& blocks = self->env_.disk->blocks();
-    Status status = state            ? blocks.put_inode_state(self->id(), record->header.inode, *state)
-                    : self->metadata_ ? blocks.kv().apply(self->id(), {&record, 1})
-                                      : blocks.restore(self->id(), self->block_size_, {&record, 1});
-    if (status.is_ok()) return;
-    *failed = true;
-    log(LogLevel::kError, "resync", status.to_string());
-  });
+  env_.disk->worker().post(
+      [self = shared_from_this(), record = RecordPtr(record), failed = resync_store_failed_, state] {
+        BlockStore& blocks = self->env_.disk->blocks();
+        Status status = state             ? blocks.put_inode_state(self->id(), record->header.inode, *state)
+                        : self->metadata_ ? blocks.kv().apply(self->id(), {&record, 1})
+                                          : blocks.restore(self->id(), self->block_size_, {&record, 1});
+        if (status.is_ok()) return;
+        *failed = true;
+        log(LogLevel::kError, "resync", status.to_string());
+      });
 }
 
 void GroupDriver::resync_stored(const ResyncEnd& end) {

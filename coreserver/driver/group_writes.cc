@@ -70,9 +70,10 @@ void GroupDriver::admit(WriteCall call) {
     if (truncate && call.write.fence <= fences_of(call.write.inode).truncated)
       return already_truncated(std::move(call));
     if (!truncate && stale_fence(call.write)) {
-      return call.done(Status(Code::kStaleFence, "the file was truncated meanwhile: its truncate sequence is " +
-                                                     std::to_string(fences_of(call.write.inode).seen)),
-                       {});
+      return call.done(
+          Status(Code::kStaleFence, "the file was truncated meanwhile: its truncate sequence is " +
+                                        std::to_string(fences_of(call.write.inode).seen)),
+          {});
     }
   }
   if (partial) return complete_partial(std::make_shared<WriteCall>(std::move(call)));

@@ -29,8 +29,8 @@ struct GroupConfig {
   ConfigVersion version;  // of the volume's record
   Term term;
   AckMode ack = AckMode::kLocal;
-  // The secondary keeps a full copy of the state, not only what is not yet safe elsewhere (metadata groups): it
-  // always folds.
+  // The secondary keeps a full copy of the state, not only what is not yet safe elsewhere (metadata groups):
+  // it always folds.
   bool full_secondary = false;
   std::vector<Member> members;
 

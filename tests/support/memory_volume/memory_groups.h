@@ -43,8 +43,8 @@ class MemoryGroups {
   using Chunk = std::array<uint8_t, kChunk>;
   struct Inode {
     std::map<uint64_t, Chunk> chunks;  // by offset / kChunk in the file
-    uint64_t fence = 0;            // highest seen
-    uint64_t truncated_fence = 0;  // of truncations that were executed
+    uint64_t fence = 0;                // highest seen
+    uint64_t truncated_fence = 0;      // of truncations that were executed
     int64_t mtime_ns = 0;
     uint64_t changes = 0;
   };

@@ -41,7 +41,8 @@ class SharedAddressTest : public testing::Test {
         *client_, SharedAddressOptions{vip_, name, 2000, 50},
         SharedAddress::Handlers{[&h] {
                                   h.taken++;
-                                  return h.cannot_listen ? Status(Code::kUnavailable, "in use") : Status::ok();
+                                  return h.cannot_listen ? Status(Code::kUnavailable, "in use")
+                                                         : Status::ok();
                                 },
                                 [&h] { h.lost++; }});
   }

@@ -29,9 +29,9 @@ TEST(InterfaceAddress, IsReadFromTextAndRefusedWithWhatWasWanted) {
   EXPECT_EQ(a.interface, "eth0");
   EXPECT_EQ(to_string(a), "10.1.0.5/24@eth0");
   EXPECT_EQ(parse_interface_address("fd00::5/64@br0")->prefix_length, 64);
-  for (const char* bad : {"", "10.1.0.5", "10.1.0.5/24", "10.1.0.5@eth0", "10.1.0.5/33@eth0", "10.1.0/24@eth0",
-                          "10.1.0.5/24@", "10.1.0.5/24@aninterfacenamethatistoolong", "10.1.0.5/x@eth0",
-                          "10.1.0.5@eth0/24"}) {
+  for (const char* bad :
+       {"", "10.1.0.5", "10.1.0.5/24", "10.1.0.5@eth0", "10.1.0.5/33@eth0", "10.1.0/24@eth0", "10.1.0.5/24@",
+        "10.1.0.5/24@aninterfacenamethatistoolong", "10.1.0.5/x@eth0", "10.1.0.5@eth0/24"}) {
     EXPECT_EQ(parse_interface_address(bad).status().code(), Code::kInvalidArgument) << bad;
   }
 }

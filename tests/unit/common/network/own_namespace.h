@@ -1,5 +1,5 @@
-// A network namespace of the test's own, with its loopback up: addresses may be set in it without touching the
-// machine's.
+// A network namespace of the test's own, with its loopback up: addresses may be set in it without touching
+// the machine's.
 #pragma once
 
 #include <net/if.h>

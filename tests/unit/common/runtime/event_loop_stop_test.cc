@@ -7,8 +7,8 @@
 namespace shima {
 namespace {
 
-// What ends late may still set a timer, as a keep-alive does that is told of its connection's end: the timer never
-// runs, and the closed timer descriptor is left alone.
+// What ends late may still set a timer, as a keep-alive does that is told of its connection's end: the timer
+// never runs, and the closed timer descriptor is left alone.
 TEST(EventLoopStop, ATimerThatIsSetDuringShutDownDoesNoHarm) {
   EventLoop loop("stop");
   bool ran = false;
@@ -20,7 +20,8 @@ TEST(EventLoopStop, ATimerThatIsSetDuringShutDownDoesNoHarm) {
     }
   };
   loop.at_stop([&] {
-    loop.post([late = std::shared_ptr<SetsATimer>(new SetsATimer{loop, ran})] {});  // destroyed without being run
+    loop.post(
+        [late = std::shared_ptr<SetsATimer>(new SetsATimer{loop, ran})] {});  // destroyed without being run
   });
   loop.start();
   loop.stop();
