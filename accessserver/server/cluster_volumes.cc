@@ -1,42 +1,15 @@
 #include "accessserver/server/cluster_volumes.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
+#include "accessserver/server/watched_layout.h"
 #include "accessserver/volume/grpc_layout.h"
 
 namespace shima {
 namespace {
 
 constexpr unsigned kClosingThreads = 2;
-
-// The layout of one volume, and no other that was given its name later.
-class WatchedLayout final : public LayoutSource {
- public:
-  WatchedLayout(std::unique_ptr<LayoutSource> source, std::function<void(uint64_t)> on_gone)
-      : source_(std::move(source)), on_gone_(std::move(on_gone)) {}
-
-  Result<VolumeLayout> fetch(const std::string& name) override {
-    Result<VolumeLayout> layout = source_->fetch(name);
-    uint64_t first = 0;
-    if (layout &&
-        (id_.compare_exchange_strong(first, layout->volume.value) || first == layout->volume.value)) {
-      return layout;
-    }
-    if (!layout && layout.status().code() != Code::kNotFound) return layout;
-    if (const uint64_t id = id_.load(); id != 0 && on_gone_) on_gone_(id);
-    if (!layout) return layout;
-    return Status(Code::kNotFound, "volume " + name + " with id " + std::to_string(first) +
-                                       " was deleted; another one has its name now");
-  }
-
- private:
-  const std::unique_ptr<LayoutSource> source_;
-  const std::function<void(uint64_t)> on_gone_;
-  std::atomic<uint64_t> id_{0};  // 0: not known yet
-};
-
 }  // namespace
 
 // Destroyed from the last to the first: the file system uses the client, which uses the layout.
