@@ -8,6 +8,7 @@
 #include "accessserver/server/serving.h"
 #include "common/config/options.h"
 #include "common/observe/log.h"
+#include "common/runtime/allocator.h"
 
 namespace {
 
@@ -30,6 +31,7 @@ int run(const shima::AccessOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  shima::keep_large_buffers();
   const auto& specs = shima::access_option_specs();
   auto line = shima::load_command_line(specs, argc, argv);
   if (!line.is_ok()) {

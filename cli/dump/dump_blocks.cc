@@ -23,6 +23,9 @@ void print_json(const Inspection& inspection) {
     item["newest_term"] = group.newest.term.value;
     item["newest_sequence"] = group.newest.sequence.value;
     item["checkpoint_bytes"] = group.checkpoint_bytes;
+    item["metadata_keys"] = group.kv.keys;
+    item["metadata_bytes"] = group.kv.bytes;
+    if (inspection.verified) item["metadata_checksum"] = group.kv_checksum;
     if (inspection.verified) {
       item["bad_blocks"] = nlohmann::ordered_json::array();
       for (const BlockKey& key : group.bad_blocks) {
@@ -46,6 +49,13 @@ void print_table(const Inspection& inspection) {
                 static_cast<unsigned long long>(group.present_bytes), to_string(group.newest).c_str(),
                 static_cast<unsigned long long>(group.checkpoint_bytes),
                 inspection.verified ? checked.c_str() : "");
+  }
+  for (const GroupContents& group : inspection.groups) {
+    if (group.kv.keys == 0) continue;
+    std::printf("metadata of group %s: %llu keys, %llu bytes", to_string(group.group).c_str(),
+                static_cast<unsigned long long>(group.kv.keys), static_cast<unsigned long long>(group.kv.bytes));
+    if (inspection.verified) std::printf(", checksum %08x", group.kv_checksum);
+    std::printf("\n");
   }
   for (const GroupContents& group : inspection.groups) {
     for (const BlockKey& key : group.bad_blocks) {

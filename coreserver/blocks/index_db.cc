@@ -5,6 +5,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
@@ -104,9 +105,14 @@ Result<std::unique_ptr<IndexDb>> IndexDb::open_to_look(const std::string& direct
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     std::unique_ptr<IndexDb> index(new IndexDb());
     rocksdb::DB* db = nullptr;
-    opened = rocksdb::DB::OpenForReadOnly(database_options(), directory,
-                                          first_families(rocksdb::NewLRUCache(8ull << 20)), &index->families_,
-                                          &db);
+    const auto cache = rocksdb::NewLRUCache(8ull << 20);
+    Families families = first_families(cache);
+    std::vector<std::string> names;
+    opened = rocksdb::DB::ListColumnFamilies(database_options(), directory, &names);
+    if (!opened.ok()) continue;
+    if (std::find(names.begin(), names.end(), "metadata") != names.end())
+      families.push_back({"metadata", metadata_family(cache)});
+    opened = rocksdb::DB::OpenForReadOnly(database_options(), directory, families, &index->families_, &db);
     if (!opened.ok()) continue;
     index->db_.reset(db);
     bool found = false;

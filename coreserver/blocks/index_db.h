@@ -33,13 +33,14 @@ class IndexDb {
   static Result<std::unique_ptr<IndexDb>> open(Disk& disk, const std::string& directory, uint64_t disk_id,
                                                const IndexDbOptions& options);
   // As it is at this instant, for looking only; works beside a running server. Takes the disk id from the
-  // index. Without `metadata` and `inodes`.
+  // index. Without `inodes`, and without `metadata` if the index is of format version 1.
   static Result<std::unique_ptr<IndexDb>> open_to_look(const std::string& directory);
   ~IndexDb();
 
   rocksdb::DB& db() { return *db_; }
   rocksdb::ColumnFamilyHandle* blocks() const { return families_[1]; }
   rocksdb::ColumnFamilyHandle* groups() const { return families_[2]; }
+  bool has_metadata() const { return families_.size() > 4; }
   rocksdb::ColumnFamilyHandle* metadata() const { return families_[4]; }
   rocksdb::ColumnFamilyHandle* inodes() const { return families_[5]; }
   uint64_t disk_id() const { return disk_id_; }

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <map>
 
+#include "common/types/byte_order.h"
+#include "common/types/crc32c.h"
 #include "coreserver/blocks/data_files.h"
 #include "coreserver/blocks/index_db.h"
 #include "coreserver/blocks/index_entry.h"
@@ -64,6 +66,32 @@ Status read_checkpoints(const View& view, const InspectOptions& options, Groups&
   return from_rocksdb(it->status(), "reading the checkpoints");
 }
 
+uint32_t checksum_with_length(std::string_view bytes, uint32_t seed) {
+  std::string length;
+  append_little_endian<uint32_t>(length, static_cast<uint32_t>(bytes.size()));
+  auto span_of = [](std::string_view s) {
+    return std::span(reinterpret_cast<const uint8_t*>(s.data()), s.size());
+  };
+  return crc32c(span_of(bytes), crc32c(span_of(length), seed));
+}
+
+// After read_checkpoints(): every group has one.
+Status read_keys(const View& view, const InspectOptions& options, Groups& groups) {
+  if (!view.index->has_metadata()) return Status::ok();
+  const KvStore store(view.index->db(), *view.index->metadata());
+  for (auto& [id, group] : groups) {
+    auto usage = store.usage(id);
+    if (!usage) return usage.status();
+    group.kv = *usage;
+    if (!options.verify || usage->keys == 0) continue;
+    SHIMA_RETURN_IF_ERROR(store.scan(id, "", "", [&](std::string_view key, std::string_view value) {
+      group.kv_checksum = checksum_with_length(value, checksum_with_length(key, group.kv_checksum));
+      return true;
+    }));
+  }
+  return Status::ok();
+}
+
 // Leaves in `bad` the blocks that are bad at every look with a fresh view: the others were only being
 // changed.
 Status look_again(Disk& disk, const std::string& directory, std::vector<BlockKey>& bad) {
@@ -106,6 +134,7 @@ Result<Inspection> inspect_blocks(Disk& disk, const std::string& directory, cons
   Groups groups;
   SHIMA_RETURN_IF_ERROR(read_blocks(*view, options, groups));
   SHIMA_RETURN_IF_ERROR(read_checkpoints(*view, options, groups));
+  SHIMA_RETURN_IF_ERROR(read_keys(*view, options, groups));
   Inspection inspection{view->index->disk_id(), options.verify, {}};
   for (auto& [id, group] : groups) {
     group.group = id;

@@ -12,6 +12,7 @@
 #include "common/runtime/disk.h"
 #include "common/status/status.h"
 #include "coreserver/blocks/block_store.h"
+#include "coreserver/metadata/kv_store.h"
 
 namespace shima {
 
@@ -27,6 +28,10 @@ struct GroupContents {
   Position newest;                   // the highest version of its blocks
   uint64_t checkpoint_bytes = 0;     // size of its checkpoint; 0: none
   std::vector<BlockKey> bad_blocks;  // verify: those that do not match their checksums
+  KvUsage kv;                        // metadata groups
+  // verify: crc32c over all keys and values, each after its 32-bit length: the same at members that have applied
+  // the same records.
+  uint32_t kv_checksum = 0;
 };
 
 struct Inspection {

@@ -5,6 +5,7 @@
 
 #include "common/config/options.h"
 #include "common/observe/log.h"
+#include "common/runtime/allocator.h"
 #include "coreserver/driver/core_server.h"
 #include "coreserver/options/server_options.h"
 
@@ -37,6 +38,7 @@ int run(const shima::ServerOptions& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  shima::keep_large_buffers();
   const auto& specs = shima::server_option_specs();
   auto line = shima::load_command_line(specs, argc, argv);
   if (!line.is_ok()) {

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 
-from cluster import BIN, Cluster, DONE, FILE_PROGRAMS, LONG, expect, run_scenarios, say, skip, wait_until
+from cluster import BIN, Cluster, DONE, FILE_PROGRAMS, LONG, MIB, expect, run_scenarios, say, sha256_of, skip, wait_until
 
 VOLUME = "killed"
 KILLING_S = 600 if LONG else 40
@@ -252,8 +252,23 @@ def write_over_nfs(cluster, address, number):
         cluster.nfs("site-b", VOLUME, "unlink", f"/numbered-{number - 1}")
 
 
+def lose_a_mount_with_an_unnamed_file(cluster):
+    """Its session ends while servers die; then nobody has the orphan open any more, and its space must come back."""
+    path = cluster.mount("site-a", VOLUME)
+    file = os.open(path / "unnamed", os.O_RDWR | os.O_CREAT)
+    for piece in range(4):
+        os.pwrite(file, os.urandom(MIB), piece * MIB)
+    os.unlink(path / "unnamed")
+    cluster.kill(cluster.mounts[path])
+    with contextlib.suppress(OSError):  # ENOTCONN
+        os.close(file)
+    cluster.umount(path)
+    expect(used(cluster.a) == (4 * MIB, 2), "a mount is killed that had a file of 4 MiB open whose name was gone: it is an orphan")
+
+
 def servers_die_and_nobody_sees_more_than_delay(cluster):
     killer = Killer(cluster)
+    lose_a_mount_with_an_unnamed_file(cluster)
     reference = cluster.folder / "reference"
     reference.mkdir()
     workers = [Worker(use_names, cluster.a / f"names-{n}") for n in range(NAME_WORKERS)]
@@ -291,8 +306,17 @@ def all_copies_converge(cluster):
     durable = {f"{site} {role}": row["durable_records"] for (site, role), row in rows.items()}
     committed = rows["site-a", "primary"]["committed_records"]
     expect(set(durable.values()) == {committed}, f"every member holds all {committed} records: {durable}")
-    members = [m for m in cluster.ctl("replication", "show", VOLUME, "--groups")["members"] if m["metadata"]]
-    expect(len({m["durable"] for m in members}) == 1 and len(members) == 4, f"the four copies of the metadata end at the same record: {members[0]['durable']}")
+
+    def ends_of_metadata():
+        members = [m for m in cluster.ctl("replication", "show", VOLUME, "--groups")["members"] if m["metadata"]]
+        ends = {(m[what]["term"], m[what]["sequence"]) for m in members for what in ("durable", "applied")}
+        return ends if len(members) == 4 and len(ends) == 1 else None
+    end = wait_until("the copies of the metadata end at the same record", ends_of_metadata)
+    expect(True, f"all four copies of the metadata have applied the same records, up to term and sequence {end}")
+    last = max((entry for entry in os.scandir(cluster.a) if entry.name.startswith("numbered-")), key=lambda entry: entry.stat().st_mtime)
+    file = ("--inode", str(last.inode()), "--length", str(4096 * PIECES))
+    sums = {cluster.ctl("volume", "checksum", VOLUME, "--site", site, *file)["sha256"] for site in ("site-a", *REMOTES)}
+    expect(sums == {sha256_of(last.path)}, f"the blocks of {last.name} are the same at all sites")
 
 
 def space_of_removed_files_is_given_back(cluster):

@@ -64,7 +64,7 @@ def healed_all_are_resynced(cluster):
     expect(True, "the secondary has dropped its blocks")
     wanted = sha256_of(cluster.folder / "third.img")
     cluster.expect_checksums("lagging", wanted, ["site-a", "site-b", "site-c"])
-    resyncs = sum(cluster.log(name).count("sending all blocks to server") for name in cluster.names("site-a"))
+    resyncs = sum(cluster.log(name).count("sending all of its state to server") for name in cluster.names("site-a"))
     expect(resyncs >= 8, f"at least one remote's groups were resynced block by block: {resyncs} resyncs")
 
 
