@@ -55,8 +55,8 @@ void run_write(const ReplyPtr& reply, FileWrite write) {
   });
 }
 
-// A write without privilege takes set-id bits away. The kernel does that by SETATTR, except before O_DIRECT
-// writes.
+// A write without privilege takes set-id bits away. The kernel does that by SETATTR, except before writes
+// that pass its page cache by; after it has done so there is nothing left to take.
 void take_set_id_bits(const ReplyPtr& reply, const JobRequest& who, uint64_t inode,
                       std::function<void()> done) {
   JobRequest look = who;
@@ -83,8 +83,8 @@ void write(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off_t offs
   // are.
   write.append = (info->flags & O_APPEND) != 0 && !info->writepage;
   write.credentials = credentials_of(request);
-  const bool kernel_looks = info->writepage || (info->flags & O_DIRECT) == 0 || write.credentials.uid() == 0;
-  if (kernel_looks || !reply->server().open_files.take_set_id_note(write.inode)) {
+  const bool may_stay = info->writepage || write.credentials.uid() == 0;
+  if (may_stay || !reply->server().open_files.take_set_id_note(write.inode)) {
     return run_write(reply, std::move(write));
   }
   take_set_id_bits(reply, job_of(request), inode_of(node), [reply, write] { run_write(reply, write); });

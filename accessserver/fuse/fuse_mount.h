@@ -9,11 +9,14 @@
 //
 // What Linux' FUSE leaves short of a local file system, whatever a server does:
 //   * a process that maps a file is not told of another machine's writes until it reads or maps it anew;
-//   * MAP_SHARED of a descriptor that was opened with O_DIRECT (or of any, with FuseCache::kNone) is ENODEV;
+//   * MAP_SHARED of a descriptor that was opened with O_DIRECT or O_APPEND (or of any, with FuseCache::kNone)
+//   is
+//     ENODEV: these pass the page cache by, O_APPEND because an append through it may be two requests;
 //   * close(2) does not wait for RELEASE: flock and OFD locks go a moment after the last close;
 //   * rename(2) of a directory into another one is ESTALE if another machine has moved the directory and this
 //     kernel has not looked at it since (as with NFS; stat(2) of the name cures it);
-//   * a single append of more than 1 MiB is several, between which another machine's may get.
+//   * a single append of more than 1 MiB, or any of a descriptor that got O_APPEND from fcntl(2), may be
+//     several, between which another machine's may get.
 // security.* attributes are refused (EOPNOTSUPP): the kernel would ask for security.capability before each
 // write.
 //

@@ -24,10 +24,13 @@ bool is_errno(int error) { return error > 0 && error <= kLargestPassedErrno && e
 // libfuse 3.14 has no name for FOPEN_PARALLEL_DIRECT_WRITES (kernel 6.2), without which the kernel lets one
 // O_DIRECT write to a file through at a time; so open answers are put together here. Kernels that do not know
 // the flag ignore it.
+//
+// Appends pass the page cache by as well: into a page that is not in it whole, the kernel writes up to the
+// page's end in one request and the rest in the next, and another machine's append may get between the two.
 fuse_open_out open_answer(const FuseServer& server, uint64_t handle, int flags) {
   fuse_open_out out{};
   out.fh = handle;
-  if ((flags & O_DIRECT) != 0 || server.options.cache == FuseCache::kNone) {
+  if ((flags & (O_DIRECT | O_APPEND)) != 0 || server.options.cache == FuseCache::kNone) {
     out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
   }
   return out;

@@ -44,6 +44,7 @@ metadata::v1::Credentials NfsCall::credentials() const {
 metadata::v1::JobRequest NfsCall::job() const {
   metadata::v1::JobRequest job;
   *job.mutable_credentials() = credentials();
+  job.set_retry_key(request->retry_key());
   return job;
 }
 

@@ -206,6 +206,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void repeat_reply(JobCall call, uint64_t token, const replication::ClientWrite& write);
   void append_batch(KvBatch batch, ClientId client, RequestId request, RequestId settled_below,
                     Sequence known_sequence, std::function<void(Status, Position)> done);
+  void remember_for_retries(const metadata::v1::JobRequest& job, const std::string& reply, const KvView& view,
+                            KvBatch& batch);
   void forget_settled(ClientId client, RequestId settled_below, const KvView& view, KvBatch& batch);
   void end_silent_sessions();
   int64_t wall_clock_ns();
@@ -286,6 +288,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   int64_t last_wall_ns_ = 0;
   uint64_t sessions_checked_ms_ = 0;
   RequestId own_request_;                          // of batches that no client asked for
+  std::string retries_forgotten_upto_;             // key of the newest stored reply to a retry that is gone already
   std::map<ClientId, RequestId> forgotten_below_;  // stored replies that are gone already
 
   std::deque<RecordPtr> remembered_;  // primary: newest records, contiguous, for sending

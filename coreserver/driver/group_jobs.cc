@@ -17,11 +17,27 @@ namespace {
 
 constexpr uint64_t kCheckSessionsMs = 1000;
 constexpr size_t kForgetAtOnce = 256;  // stored replies a batch
+constexpr int64_t kRetriesNs = 300'000'000'000;  // for so long a client's request is known; longer than a failover
+constexpr size_t kForgetRetriesAtOnce = 8;       // a batch; more than one, so that they become fewer
 
 std::string reply_key(ClientId client, RequestId request) {
   std::string key = "r";
   append_big_endian<uint64_t>(key, client.value);
   append_big_endian<uint64_t>(key, request.value);
+  return key;
+}
+
+// A client's own request, and the kind of job: one request may need several.
+std::string retry_suffix(const metadata::v1::JobRequest& job) {
+  std::string suffix;
+  append_big_endian<uint64_t>(suffix, job.retry_key());
+  append_big_endian<uint32_t>(suffix, static_cast<uint32_t>(job.job_case()));
+  return suffix;
+}
+
+std::string time_prefix(int64_t ns) {
+  std::string key = "t";
+  append_big_endian<uint64_t>(key, static_cast<uint64_t>(ns));
   return key;
 }
 
@@ -66,15 +82,19 @@ void GroupDriver::change_by_job(JobCall call) {
   if (!has_room())
     return call.done(Status(Code::kUnavailable, "too many jobs wait to be committed; retry"), "", {});
   auto view = pending_.view(env_.disk->blocks().kv(), id(), core_.log().last());
-  JobOutcome outcome = shima::run_job({*view, wall_clock_ns(), max_inodes_, &sessions_}, call.job);
+  JobOutcome outcome;
+  std::optional<std::string> before;
+  if (call.job.retry_key()) before = view->get("R" + retry_suffix(call.job));
+  if (!before) outcome = shima::run_job({*view, wall_clock_ns(), max_inodes_, &sessions_}, call.job);
   if (Status read = view->status(); !read.is_ok()) return call.done(read, "", {});
-  std::string reply = answer_bytes(outcome.reply);
+  std::string reply = before ? *before : answer_bytes(outcome.reply);
   if (outcome.batch.empty()) {  // R1: what it read must be committed before anybody hears of it
     return after_commit([self = shared_from_this(), call = std::move(call), reply](bool committed) {
       if (committed) return call.done(Status::ok(), reply, self->core_.visible());
       call.done(Status(Code::kUnavailable, "the group's primary has changed"), "", {});
     });
   }
+  if (call.job.retry_key()) remember_for_retries(call.job, reply, *view, outcome.batch);
   forget_settled(call.client, call.settled_below, *view, outcome.batch);
   outcome.batch.push_back({reply_key(call.client, call.request), reply});
   append_batch(std::move(outcome.batch), call.client, call.request, call.settled_below, call.known_sequence,
@@ -115,6 +135,24 @@ void GroupDriver::append_batch(KvBatch batch, ClientId client, RequestId request
   write.checksums = chunk_checksums(write.payload.span());
   waiting_[write.token] = std::move(done);
   step(write);
+}
+
+// A client's request that another access server may be asked again (its TCP connection broke): the reply stays for
+// some minutes. Old ones go with the next batches, oldest first.
+void GroupDriver::remember_for_retries(const metadata::v1::JobRequest& job, const std::string& reply,
+                                       const KvView& view, KvBatch& batch) {
+  const std::string suffix = retry_suffix(job);
+  batch.push_back({"R" + suffix, reply});
+  batch.push_back({time_prefix(last_wall_ns_) + suffix, ""});
+  const std::string end = time_prefix(last_wall_ns_ - kRetriesNs);
+  size_t found = 0;
+  view.scan("t", retries_forgotten_upto_, [&](std::string_view key, std::string_view) {
+    if (key >= end || ++found > kForgetRetriesAtOnce) return false;
+    retries_forgotten_upto_ = key;  // the next scan need not pass what this one deletes
+    batch.push_back({std::string(key), std::nullopt});
+    batch.push_back({"R" + std::string(key.substr(end.size())), std::nullopt});
+    return true;
+  });
 }
 
 // Replies that the client will never ask for again go with its next change.

@@ -19,7 +19,8 @@
 //   o NUMBER                   orphan, by its number: its inode
 //   h INODE SESSION            a session that has an orphan open; H SESSION INODE: the same by session
 //   u                          counters: next inode, inodes that exist, number of the newest orphan
-//   r CLIENT REQUEST           replies to repeat (R20); written by the driver, not by jobs
+//   r CLIENT REQUEST           replies to repeat (R20); written by the driver, not by jobs, as are these:
+//   R RETRY_KEY KIND           reply to a client's own request; t TIME RETRY_KEY KIND: when it may go
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "accessserver/nfs/rpc/reply_cache.h"
+#include "common/types/block_routing.h"
+#include "common/types/crc32c.h"
 
 namespace shima {
 
@@ -22,6 +24,15 @@ RpcRequest::~RpcRequest() {
 void RpcRequest::charge(size_t bytes) {
   charged_ += bytes;
   sink_->charge(bytes);
+}
+
+uint64_t RpcRequest::retry_key() const {
+  if (!cache_) return 0;
+  std::span client(reinterpret_cast<const uint8_t*>(key_.client.data()), key_.client.size());
+  uint64_t hash = mix64(crc32c(client));
+  for (uint64_t part : {key_.xid, key_.program, key_.version, key_.procedure, key_.checksum, key_.size})
+    hash = mix64(hash ^ part);
+  return hash ? hash : 1;
 }
 
 void RpcRequest::remember_in(std::shared_ptr<ReplyCache> cache, RpcCallKey key) {

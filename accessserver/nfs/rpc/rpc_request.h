@@ -55,6 +55,8 @@ class RpcRequest {
   void keep(std::shared_ptr<void> object) { keep_ = std::move(object); }
   // The answer goes into the cache, from where repetitions get it.
   void remember_in(std::shared_ptr<ReplyCache> cache, RpcCallKey key);
+  // The same for the same call at any access server; 0 for calls that are not remembered.
+  uint64_t retry_key() const;
 
   static void reply(RpcRequestPtr request, XdrWriter results);
   static void fail(RpcRequestPtr request, RpcAcceptStatus status);
