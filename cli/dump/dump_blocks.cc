@@ -53,7 +53,8 @@ void print_table(const Inspection& inspection) {
   for (const GroupContents& group : inspection.groups) {
     if (group.kv.keys == 0) continue;
     std::printf("metadata of group %s: %llu keys, %llu bytes", to_string(group.group).c_str(),
-                static_cast<unsigned long long>(group.kv.keys), static_cast<unsigned long long>(group.kv.bytes));
+                static_cast<unsigned long long>(group.kv.keys),
+                static_cast<unsigned long long>(group.kv.bytes));
     if (inspection.verified) std::printf(", checksum %08x", group.kv_checksum);
     std::printf("\n");
   }

@@ -1,7 +1,7 @@
 // How this process' memory allocator treats large payloads.
 //
-// glibc maps each allocation above its threshold anew and gives it back when freed: for payloads of 1 MiB that is a
-// page fault every 4 KiB of every request. Called once, at the start of a server's main().
+// glibc maps each allocation above its threshold anew and gives it back when freed: for payloads of 1 MiB
+// that is a page fault every 4 KiB of every request. Called once, at the start of a server's main().
 #pragma once
 
 #include <malloc.h>

@@ -29,8 +29,8 @@ struct GroupContents {
   uint64_t checkpoint_bytes = 0;     // size of its checkpoint; 0: none
   std::vector<BlockKey> bad_blocks;  // verify: those that do not match their checksums
   KvUsage kv;                        // metadata groups
-  // verify: crc32c over all keys and values, each after its 32-bit length: the same at members that have applied
-  // the same records.
+  // verify: crc32c over all keys and values, each after its 32-bit length: the same at members that have
+  // applied the same records.
   uint32_t kv_checksum = 0;
 };
 

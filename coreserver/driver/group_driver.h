@@ -287,8 +287,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t max_inodes_ = 0;
   int64_t last_wall_ns_ = 0;
   uint64_t sessions_checked_ms_ = 0;
-  RequestId own_request_;                          // of batches that no client asked for
-  std::string retries_forgotten_upto_;             // key of the newest stored reply to a retry that is gone already
+  RequestId own_request_;               // of batches that no client asked for
+  std::string retries_forgotten_upto_;  // key of the newest stored reply to a retry that is gone already
   std::map<ClientId, RequestId> forgotten_below_;  // stored replies that are gone already
 
   std::deque<RecordPtr> remembered_;  // primary: newest records, contiguous, for sending

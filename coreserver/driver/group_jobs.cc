@@ -17,8 +17,9 @@ namespace {
 
 constexpr uint64_t kCheckSessionsMs = 1000;
 constexpr size_t kForgetAtOnce = 256;  // stored replies a batch
-constexpr int64_t kRetriesNs = 300'000'000'000;  // for so long a client's request is known; longer than a failover
-constexpr size_t kForgetRetriesAtOnce = 8;       // a batch; more than one, so that they become fewer
+constexpr int64_t kRetriesNs =
+    300'000'000'000;                        // for so long a client's request is known; longer than a failover
+constexpr size_t kForgetRetriesAtOnce = 8;  // a batch; more than one, so that they become fewer
 
 std::string reply_key(ClientId client, RequestId request) {
   std::string key = "r";
@@ -137,8 +138,8 @@ void GroupDriver::append_batch(KvBatch batch, ClientId client, RequestId request
   step(write);
 }
 
-// A client's request that another access server may be asked again (its TCP connection broke): the reply stays for
-// some minutes. Old ones go with the next batches, oldest first.
+// A client's request that another access server may be asked again (its TCP connection broke): the reply
+// stays for some minutes. Old ones go with the next batches, oldest first.
 void GroupDriver::remember_for_retries(const metadata::v1::JobRequest& job, const std::string& reply,
                                        const KvView& view, KvBatch& batch) {
   const std::string suffix = retry_suffix(job);

@@ -46,6 +46,11 @@ int check_times(JobRun& run, const StoredInode& inode, const NewAttributes& set)
   }
   // Setting the size asks for the same permission, and brings its own times.
   if (!set.atime_now() && !set.mtime_now()) return 0;
+  // utimensat(2) of POSIX: who may only write may set both times to now, not one of them alone. A truncation
+  // may bring its mtime.
+  if (set.atime_now() != set.mtime_now() && !set.has_size()) {
+    return run.fail(EPERM, "only the owner and root may set one of the times alone");
+  }
   const int error = check_access(inode.attributes, run.who, kMayWrite);
   return error ? run.fail(error, "setting times to now needs the permission to write") : 0;
 }

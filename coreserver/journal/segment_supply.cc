@@ -8,7 +8,7 @@
 namespace shima {
 namespace {
 
-constexpr size_t kFreeFilesKept = 8;             // beyond those that are ready: zeroing a new one costs a write
+constexpr size_t kFreeFilesKept = 8;  // beyond those that are ready: zeroing a new one costs a write
 constexpr uint64_t kZeroStepBytes = 4ull << 20;  // synced piece by piece: appends go on meanwhile
 constexpr auto kRetryAfter = std::chrono::milliseconds(500);
 

@@ -313,6 +313,17 @@ def all_copies_converge(cluster):
         return ends if len(members) == 4 and len(ends) == 1 else None
     end = wait_until("the copies of the metadata end at the same record", ends_of_metadata)
     expect(True, f"all four copies of the metadata have applied the same records, up to term and sequence {end}")
+
+    def metadata_on_disk():
+        dumps = [(server, g) for server in cluster.names() for dump in cluster.dump("blocks", server) for g in dump["groups"]]
+        return {server: (g["metadata_keys"], g["metadata_checksum"]) for server, g in dumps
+                if g["volume"] == cluster.volume_id and g["metadata_keys"]}
+
+    def equal_metadata():
+        found = metadata_on_disk()
+        return len(found) == 4 and len(set(found.values())) == 1 and found
+    keys = next(iter(wait_until("equal keys of the metadata on four disks", equal_metadata).values()))[0]
+    expect(keys > 0, f"and their disks hold the same {keys} keys")
     last = max((entry for entry in os.scandir(cluster.a) if entry.name.startswith("numbered-")), key=lambda entry: entry.stat().st_mtime)
     file = ("--inode", str(last.inode()), "--length", str(4096 * PIECES))
     sums = {cluster.ctl("volume", "checksum", VOLUME, "--site", site, *file)["sha256"] for site in ("site-a", *REMOTES)}

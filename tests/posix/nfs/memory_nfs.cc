@@ -13,7 +13,9 @@ namespace {
 
 class OneVolume final : public Exports {
  public:
-  explicit OneVolume(std::shared_ptr<FileSystem> volume) : volume_(std::move(volume)) { access_.allowed = true; }
+  explicit OneVolume(std::shared_ptr<FileSystem> volume) : volume_(std::move(volume)) {
+    access_.allowed = true;
+  }
 
   void by_name(const std::string& name, Done done) override {
     if (name == volume_->volume_name()) return done(volume_);

@@ -25,14 +25,16 @@ int serve(const shima::MemoryNfsOptions& options, const sigset_t& signals) {
 int run(int argc, char** argv) {
   shima::MemoryNfsOptions options;
   options.volume.block_size = 64 << 10;  // small, so that small files have many
-  CLI::App app("Serves a volume in memory by NFSv3 until SIGINT or SIGTERM. Prints HOST:PORT of each server.");
+  CLI::App app(
+      "Serves a volume in memory by NFSv3 until SIGINT or SIGTERM. Prints HOST:PORT of each server.");
   app.add_option("--servers", options.servers, "access servers of the volume")
       ->check(CLI::Range(1u, 64u))
       ->capture_default_str();
   app.add_option("--port", options.ports, "of each server; 0: any");
   app.add_option("--volume", options.volume.name, "its name")->capture_default_str();
   app.add_option("--block-size", options.volume.block_size, "bytes")->capture_default_str();
-  app.add_option("--max-delay-ms", options.volume.max_delay_ms, "each request and reply waits so long at most")
+  app.add_option("--max-delay-ms", options.volume.max_delay_ms,
+                 "each request and reply waits so long at most")
       ->capture_default_str();
   app.add_flag("--reorder", options.volume.reorder, "of all steps that could happen next a random one does");
   app.add_option("--seed", options.volume.seed, "of --reorder and --max-delay-ms")->capture_default_str();

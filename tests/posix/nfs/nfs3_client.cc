@@ -82,8 +82,7 @@ void take_made(NfsAnswer& answer, int status, const Ok& ok, const Fail& fail) {
 }
 
 void take_write(NfsAnswer& answer, const WRITE3res& r) {
-  const wcc_data& wcc =
-      r.status == NFS3_OK ? r.WRITE3res_u.resok.file_wcc : r.WRITE3res_u.resfail.file_wcc;
+  const wcc_data& wcc = r.status == NFS3_OK ? r.WRITE3res_u.resok.file_wcc : r.WRITE3res_u.resfail.file_wcc;
   answer.before = told(wcc.before);
   answer.attributes = told(wcc.after);
   if (r.status == NFS3_OK) answer.word = r.WRITE3res_u.resok.count;
@@ -211,11 +210,11 @@ int Nfs3Client::ask(const Send& send, const std::function<void(const R&)>& take)
 NfsAnswer Nfs3Client::getattr(const std::string& handle) {
   NfsAnswer answer;
   GETATTR3args args{fh(handle)};
-  answer.status = ask<GETATTR3res>(
-      [&](rpc_cb done, void* c) { return rpc_nfs3_getattr_async(rpc_, done, &args, c); },
-      [&](const GETATTR3res& r) {
-        if (r.status == NFS3_OK) answer.attributes = r.GETATTR3res_u.resok.obj_attributes;
-      });
+  answer.status =
+      ask<GETATTR3res>([&](rpc_cb done, void* c) { return rpc_nfs3_getattr_async(rpc_, done, &args, c); },
+                       [&](const GETATTR3res& r) {
+                         if (r.status == NFS3_OK) answer.attributes = r.GETATTR3res_u.resok.obj_attributes;
+                       });
   return answer;
 }
 
@@ -225,30 +224,30 @@ NfsAnswer Nfs3Client::setattr(const std::string& handle, const NfsSet& set, std:
   args.object = fh(handle);
   args.new_attributes = sattr_of(set);
   if ((args.guard.check = guard.has_value())) args.guard.sattrguard3_u.obj_ctime = *guard;
-  answer.status = ask<SETATTR3res>(
-      [&](rpc_cb done, void* c) { return rpc_nfs3_setattr_async(rpc_, done, &args, c); },
-      [&](const SETATTR3res& r) {
-        const wcc_data& wcc =
-            r.status == NFS3_OK ? r.SETATTR3res_u.resok.obj_wcc : r.SETATTR3res_u.resfail.obj_wcc;
-        answer.before = told(wcc.before);
-        answer.attributes = told(wcc.after);
-      });
+  answer.status =
+      ask<SETATTR3res>([&](rpc_cb done, void* c) { return rpc_nfs3_setattr_async(rpc_, done, &args, c); },
+                       [&](const SETATTR3res& r) {
+                         const wcc_data& wcc = r.status == NFS3_OK ? r.SETATTR3res_u.resok.obj_wcc
+                                                                   : r.SETATTR3res_u.resfail.obj_wcc;
+                         answer.before = told(wcc.before);
+                         answer.attributes = told(wcc.after);
+                       });
   return answer;
 }
 
 NfsAnswer Nfs3Client::lookup(const std::string& directory, const std::string& name) {
   NfsAnswer answer;
   LOOKUP3args args{in_directory(directory, name)};
-  answer.status =
-      ask<LOOKUP3res>([&](rpc_cb done, void* c) { return rpc_nfs3_lookup_async(rpc_, done, &args, c); },
-                      [&](const LOOKUP3res& r) {
-                        const bool ok = r.status == NFS3_OK;
-                        answer.directory = told(ok ? r.LOOKUP3res_u.resok.dir_attributes
-                                                   : r.LOOKUP3res_u.resfail.dir_attributes);
-                        if (!ok) return;
-                        answer.handle = text(r.LOOKUP3res_u.resok.object);
-                        answer.attributes = told(r.LOOKUP3res_u.resok.obj_attributes);
-                      });
+  answer.status = ask<LOOKUP3res>(
+      [&](rpc_cb done, void* c) { return rpc_nfs3_lookup_async(rpc_, done, &args, c); },
+      [&](const LOOKUP3res& r) {
+        const bool ok = r.status == NFS3_OK;
+        answer.directory =
+            told(ok ? r.LOOKUP3res_u.resok.dir_attributes : r.LOOKUP3res_u.resfail.dir_attributes);
+        if (!ok) return;
+        answer.handle = text(r.LOOKUP3res_u.resok.object);
+        answer.attributes = told(r.LOOKUP3res_u.resok.obj_attributes);
+      });
   return answer;
 }
 
@@ -346,11 +345,9 @@ NfsAnswer Nfs3Client::create(const std::string& directory, const std::string& na
 NfsAnswer Nfs3Client::mkdir(const std::string& directory, const std::string& name, const NfsSet& set) {
   NfsAnswer answer;
   MKDIR3args args{in_directory(directory, name), sattr_of(set)};
-  answer.status =
-      ask<MKDIR3res>([&](rpc_cb done, void* c) { return rpc_nfs3_mkdir_async(rpc_, done, &args, c); },
-                     [&](const MKDIR3res& r) {
-                       take_made(answer, r.status, r.MKDIR3res_u.resok, r.MKDIR3res_u.resfail);
-                     });
+  answer.status = ask<MKDIR3res>(
+      [&](rpc_cb done, void* c) { return rpc_nfs3_mkdir_async(rpc_, done, &args, c); },
+      [&](const MKDIR3res& r) { take_made(answer, r.status, r.MKDIR3res_u.resok, r.MKDIR3res_u.resfail); });
   return answer;
 }
 
@@ -377,11 +374,9 @@ NfsAnswer Nfs3Client::mknod(const std::string& directory, const std::string& nam
   } else {
     args.what.mknoddata3_u.pipe_attributes = sattr_of(set);
   }
-  answer.status =
-      ask<MKNOD3res>([&](rpc_cb done, void* c) { return rpc_nfs3_mknod_async(rpc_, done, &args, c); },
-                     [&](const MKNOD3res& r) {
-                       take_made(answer, r.status, r.MKNOD3res_u.resok, r.MKNOD3res_u.resfail);
-                     });
+  answer.status = ask<MKNOD3res>(
+      [&](rpc_cb done, void* c) { return rpc_nfs3_mknod_async(rpc_, done, &args, c); },
+      [&](const MKNOD3res& r) { take_made(answer, r.status, r.MKNOD3res_u.resok, r.MKNOD3res_u.resfail); });
   return answer;
 }
 
@@ -402,14 +397,14 @@ NfsAnswer Nfs3Client::remove(const std::string& directory, const std::string& na
 NfsAnswer Nfs3Client::rmdir(const std::string& directory, const std::string& name) {
   NfsAnswer answer;
   RMDIR3args args{in_directory(directory, name)};
-  answer.status = ask<RMDIR3res>(
-      [&](rpc_cb done, void* c) { return rpc_nfs3_rmdir_async(rpc_, done, &args, c); },
-      [&](const RMDIR3res& r) {
-        const wcc_data& wcc =
-            r.status == NFS3_OK ? r.RMDIR3res_u.resok.dir_wcc : r.RMDIR3res_u.resfail.dir_wcc;
-        answer.before = told(wcc.before);
-        answer.directory = told(wcc.after);
-      });
+  answer.status =
+      ask<RMDIR3res>([&](rpc_cb done, void* c) { return rpc_nfs3_rmdir_async(rpc_, done, &args, c); },
+                     [&](const RMDIR3res& r) {
+                       const wcc_data& wcc =
+                           r.status == NFS3_OK ? r.RMDIR3res_u.resok.dir_wcc : r.RMDIR3res_u.resfail.dir_wcc;
+                       answer.before = told(wcc.before);
+                       answer.directory = told(wcc.after);
+                     });
   return answer;
 }
 
@@ -469,17 +464,17 @@ NfsListing Nfs3Client::readdir(const std::string& directory, bool plus, uint32_t
   READDIR3args args{};
   begin(args);
   args.count = count;
-  listing.status = ask<READDIR3res>(
-      [&](rpc_cb done, void* c) { return rpc_nfs3_readdir_async(rpc_, done, &args, c); },
-      [&](const READDIR3res& r) {
-        if (r.status != NFS3_OK) return;
-        const READDIR3resok& ok = r.READDIR3res_u.resok;
-        listing.verifier.assign(ok.cookieverf, NFS3_COOKIEVERFSIZE);
-        listing.end = ok.reply.eof != 0;
-        for (const entry3* e = ok.reply.entries; e != nullptr; e = e->nextentry) {
-          listing.entries.push_back({e->name, "", e->fileid, e->cookie, std::nullopt});
-        }
-      });
+  listing.status =
+      ask<READDIR3res>([&](rpc_cb done, void* c) { return rpc_nfs3_readdir_async(rpc_, done, &args, c); },
+                       [&](const READDIR3res& r) {
+                         if (r.status != NFS3_OK) return;
+                         const READDIR3resok& ok = r.READDIR3res_u.resok;
+                         listing.verifier.assign(ok.cookieverf, NFS3_COOKIEVERFSIZE);
+                         listing.end = ok.reply.eof != 0;
+                         for (const entry3* e = ok.reply.entries; e != nullptr; e = e->nextentry) {
+                           listing.entries.push_back({e->name, "", e->fileid, e->cookie, std::nullopt});
+                         }
+                       });
   return listing;
 }
 

@@ -79,6 +79,8 @@ NfsPaths::Place NfsPaths::place(const std::string& path) const {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return {0, base_, path};
   Found parent = find(path.substr(0, slash));
+  // As kernels do, who know the type already.
+  if (parent.error == 0 && parent.attributes.type != NF3DIR) parent.error = ENOTDIR;
   return {parent.error, std::move(parent.handle), path.substr(slash + 1)};
 }
 

@@ -1,5 +1,5 @@
-// NfsPaths: paths below a directory of an NFSv3 mount, as a client's kernel walks them, with errnos: LOOKUP of
-// each name in the caller's name. Symlinks are never followed.
+// NfsPaths: paths below a directory of an NFSv3 mount, as a client's kernel walks them, with errnos: LOOKUP
+// of each name in the caller's name. Symlinks are never followed.
 //
 // Threads: one at a time. Errors: errnos; a lost connection is EIO (and Nfs3Client::error() has it).
 #pragma once

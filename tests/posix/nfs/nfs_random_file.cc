@@ -151,9 +151,8 @@ void NfsRandomFile::write_several() {
   const std::vector<NfsAnswer> done = client.write_together(file_, pieces);
   for (size_t i = 0; i < done.size(); ++i) {
     // Refused for now: once more, alone.
-    const NfsAnswer answer = done[i].status == NFS3ERR_JUKEBOX
-                                 ? client.write(file_, pieces[i].offset, pieces[i].bytes)
-                                 : done[i];
+    const NfsAnswer answer =
+        done[i].status == NFS3ERR_JUKEBOX ? client.write(file_, pieces[i].offset, pieces[i].bytes) : done[i];
     if (answer.status != NFS3_OK || answer.word != pieces[i].bytes.size()) {
       log_.fail("WRITE " + std::to_string(i) + ": nfsstat3 " + std::to_string(answer.status) + ", " +
                 std::to_string(answer.word) + " bytes " + client.error());

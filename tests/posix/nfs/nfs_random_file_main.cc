@@ -1,9 +1,8 @@
 // posix_nfs_random_file: random operations on one file through NFSv3, against a model. See nfs_random_file.h.
-#include "tests/posix/nfs/nfs_random_file.h"
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "tests/posix/nfs/nfs_random_file.h"
 #include "tests/posix/nfs/nfs_target.h"
 
 namespace {

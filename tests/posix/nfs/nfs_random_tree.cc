@@ -80,7 +80,8 @@ NfsRandomTree::~NfsRandomTree() {
 void NfsRandomTree::run() {
   for (uint64_t i = 0; i < options_.operations; ++i) {
     who_ = {};
-    if (random_.one_in(3)) who_ = random_.one_in(2) ? NfsCaller{1001, 1001, {}} : NfsCaller{1002, 1002, {1001}};
+    if (random_.one_in(3))
+      who_ = random_.one_in(2) ? NfsCaller{1001, 1001, {}} : NfsCaller{1002, 1002, {1001}};
     umask_ = random_.one_in(3) ? static_cast<mode_t>(random_.below(01000) & ~S_IXGRP) : 0;
     step();
     if (random_.one_in(2000)) check_all();
@@ -93,28 +94,17 @@ void NfsRandomTree::step() {
   using Operation = void (NfsRandomTree::*)();
   // Creation and removal balance around the wished number of names.
   static constexpr std::array<std::pair<Operation, int>, 22> kOperations{{
-      {&NfsRandomTree::create_file, 8},
-      {&NfsRandomTree::open_or_create, 5},
-      {&NfsRandomTree::make_directory, 7},
-      {&NfsRandomTree::make_symlink, 3},
-      {&NfsRandomTree::make_node, 3},
-      {&NfsRandomTree::make_link, 5},
-      {&NfsRandomTree::remove_file, 6},
-      {&NfsRandomTree::remove_directory, 4},
-      {&NfsRandomTree::rename, 14},
-      {&NfsRandomTree::change_mode, 6},
-      {&NfsRandomTree::change_owner, 5},
-      {&NfsRandomTree::change_times, 5},
-      {&NfsRandomTree::change_many, 3},
-      {&NfsRandomTree::truncate, 4},
-      {&NfsRandomTree::write_file, 6},
-      {&NfsRandomTree::read_file, 5},
-      {&NfsRandomTree::list, 4},
-      {&NfsRandomTree::read_link, 2},
-      {&NfsRandomTree::ask_access, 4},
-      {&NfsRandomTree::look, 4},
-      {&NfsRandomTree::hold, 3},
-      {&NfsRandomTree::use_held, 6},
+      {&NfsRandomTree::create_file, 8},    {&NfsRandomTree::open_or_create, 5},
+      {&NfsRandomTree::make_directory, 7}, {&NfsRandomTree::make_symlink, 3},
+      {&NfsRandomTree::make_node, 3},      {&NfsRandomTree::make_link, 5},
+      {&NfsRandomTree::remove_file, 6},    {&NfsRandomTree::remove_directory, 4},
+      {&NfsRandomTree::rename, 14},        {&NfsRandomTree::change_mode, 6},
+      {&NfsRandomTree::change_owner, 5},   {&NfsRandomTree::change_times, 5},
+      {&NfsRandomTree::change_many, 3},    {&NfsRandomTree::truncate, 4},
+      {&NfsRandomTree::write_file, 6},     {&NfsRandomTree::read_file, 5},
+      {&NfsRandomTree::list, 4},           {&NfsRandomTree::read_link, 2},
+      {&NfsRandomTree::ask_access, 4},     {&NfsRandomTree::look, 4},
+      {&NfsRandomTree::hold, 3},           {&NfsRandomTree::use_held, 6},
   }};
   if (model_.size() > options_.names && random_.one_in(3)) {
     who_ = {};
@@ -257,7 +247,9 @@ std::string NfsRandomTree::any_child() {
   return directory.empty() ? any_name() : directory + "/" + any_name();
 }
 
-std::string NfsRandomTree::any_existing() { return random_.one_in(8) ? any_child() : model_.any_path(random_); }
+std::string NfsRandomTree::any_existing() {
+  return random_.one_in(8) ? any_child() : model_.any_path(random_);
+}
 
 // Set-gid without group execution (once mandatory locking) is left out: kernels and servers differ.
 mode_t NfsRandomTree::any_mode() {

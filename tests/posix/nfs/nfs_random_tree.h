@@ -4,9 +4,9 @@
 //
 // Compared after each operation: the errno, what it returned, and type, mode, links, owner, group, size and
 // device of what it touched; attributes that the answer itself carried; for some operations also which times
-// changed, and times that were set; now and then the whole tree. Operations run as root or as one of two users
-// without privileges, one of them with a supplementary group, with and without a umask. Some handles are kept
-// for long: what they stand for is compared as long as it has a name, and is stale afterwards.
+// changed, and times that were set; now and then the whole tree. Operations run as root or as one of two
+// users without privileges, one of them with a supplementary group, with and without a umask. Some handles
+// are kept for long: what they stand for is compared as long as it has a name, and is stale afterwards.
 //
 // Left out, since NFSv3 has none: exchanging renames, extended attributes, locks, open files without a name.
 // With several servers (access servers of one volume) each operation goes through one of them. Needs root.

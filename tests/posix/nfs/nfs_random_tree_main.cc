@@ -13,7 +13,8 @@ int run(int argc, char** argv) {
   shima::NfsTarget target;
   bool no_times = false;
   CLI::App app(
-      "Random operations on a tree through NFSv3, compared with a reference file system and a model. As root.");
+      "Random operations on a tree through NFSv3, compared with a reference file system and a model. As "
+      "root.");
   target.add_options(app);
   app.add_option("--reference", options.reference, "a directory on ext4 or tmpfs")
       ->required()

@@ -101,29 +101,31 @@ void NfsRandomTree::create_file() {
 void NfsRandomTree::open_or_create() {
   const std::string path = any_child();
   const mode_t mode = any_mode();
-  make("CREATE UNCHECKED '" + path + "' " + octal(mode), path, NameModel::Kind::kOther,
-       [&](int root, std::string&) {
-         struct stat stat {};
-         if (fstatat(root, path.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0) {
-           errno = EISDIR;
-           return S_ISDIR(stat.st_mode) ? -1 : 0;
-         }
-         return with_file(root, path, O_CREAT | O_EXCL | O_RDONLY, mode, [](int) { return 0; });
-       },
-       [&](Nfs3Client& client, const NfsPaths::Place& at) {
-         return client.create(at.directory, at.name, UNCHECKED, {.mode = mode & ~umask_});
-       });
+  make(
+      "CREATE UNCHECKED '" + path + "' " + octal(mode), path, NameModel::Kind::kOther,
+      [&](int root, std::string&) {
+        struct stat stat {};
+        if (fstatat(root, path.c_str(), &stat, AT_SYMLINK_NOFOLLOW) == 0) {
+          errno = EISDIR;
+          return S_ISDIR(stat.st_mode) ? -1 : 0;
+        }
+        return with_file(root, path, O_CREAT | O_EXCL | O_RDONLY, mode, [](int) { return 0; });
+      },
+      [&](Nfs3Client& client, const NfsPaths::Place& at) {
+        return client.create(at.directory, at.name, UNCHECKED, {.mode = mode & ~umask_});
+      });
 }
 
 void NfsRandomTree::make_directory() {
   const std::string path = any_child();
   const mode_t mode = any_mode();
-  make("MKDIR '" + path + "' " + octal(mode), path, NameModel::Kind::kDirectory,
-       [&](int root, std::string&) { return mkdirat(root, path.c_str(), mode); },
-       [&](Nfs3Client& client, const NfsPaths::Place& at) {
-         // mkdir(2) knows no set-id bits.
-         return client.mkdir(at.directory, at.name, {.mode = mode & ~umask_ & 01777});
-       });
+  make(
+      "MKDIR '" + path + "' " + octal(mode), path, NameModel::Kind::kDirectory,
+      [&](int root, std::string&) { return mkdirat(root, path.c_str(), mode); },
+      [&](Nfs3Client& client, const NfsPaths::Place& at) {
+        // mkdir(2) knows no set-id bits.
+        return client.mkdir(at.directory, at.name, {.mode = mode & ~umask_ & 01777});
+      });
 }
 
 // Not longer than libnfs 4 has room for.
@@ -131,11 +133,12 @@ void NfsRandomTree::make_symlink() {
   const std::string path = any_child();
   const std::string target =
       random_.one_in(6) ? std::string(random_.between(256, 3000), 't') : random_.pick(names_);
-  make("SYMLINK '" + path + "' -> '" + target.substr(0, 40) + "'", path, NameModel::Kind::kSymlink,
-       [&](int root, std::string&) { return symlinkat(target.c_str(), root, path.c_str()); },
-       [&](Nfs3Client& client, const NfsPaths::Place& at) {
-         return client.symlink(at.directory, at.name, target);
-       });
+  make(
+      "SYMLINK '" + path + "' -> '" + target.substr(0, 40) + "'", path, NameModel::Kind::kSymlink,
+      [&](int root, std::string&) { return symlinkat(target.c_str(), root, path.c_str()); },
+      [&](Nfs3Client& client, const NfsPaths::Place& at) {
+        return client.symlink(at.directory, at.name, target);
+      });
 }
 
 void NfsRandomTree::make_node() {
@@ -147,13 +150,14 @@ void NfsRandomTree::make_node() {
   const bool device = type == NF3CHR || type == NF3BLK;
   const auto major = static_cast<uint32_t>(device ? random_.below(4096) : 0);
   const auto minor = static_cast<uint32_t>(device ? random_.below(1 << 20) : 0);
-  make("MKNOD '" + path + "' " + octal(format | mode), path, NameModel::Kind::kOther,
-       [&, format = format](int root, std::string&) {
-         return mknodat(root, path.c_str(), format | mode, makedev(major, minor));
-       },
-       [&, type = type](Nfs3Client& client, const NfsPaths::Place& at) {
-         return client.mknod(at.directory, at.name, type, {.mode = mode & ~umask_}, major, minor);
-       });
+  make(
+      "MKNOD '" + path + "' " + octal(format | mode), path, NameModel::Kind::kOther,
+      [&, format = format](int root, std::string&) {
+        return mknodat(root, path.c_str(), format | mode, makedev(major, minor));
+      },
+      [&, type = type](Nfs3Client& client, const NfsPaths::Place& at) {
+        return client.mknod(at.directory, at.name, type, {.mode = mode & ~umask_}, major, minor);
+      });
 }
 
 void NfsRandomTree::make_link() {
@@ -232,9 +236,7 @@ void NfsRandomTree::change_mode() {
   const mode_t mode = random_.one_in(3) ? any_mode() : 0777;
   both(
       "SETATTR '" + path + "' mode " + octal(mode), {path},
-      [&](int root, std::string&) {
-        return fchmodat(root, path.empty() ? "." : path.c_str(), mode, 0);
-      },
+      [&](int root, std::string&) { return fchmodat(root, path.empty() ? "." : path.c_str(), mode, 0); },
       [&](const NfsPaths& paths, std::string&) -> int {
         const NfsPaths::Found file = paths.find(path);
         if (file.error != 0) return file.error;
@@ -319,7 +321,8 @@ void NfsRandomTree::change_many() {
   if (path.empty() || model_.is_symlink(path)) return list();
   who_ = {};
   const mode_t mode = any_mode();
-  const auto uid = static_cast<uid_t>(1000 + random_.below(3)), gid = static_cast<gid_t>(1000 + random_.below(3));
+  const auto uid = static_cast<uid_t>(1000 + random_.below(3)),
+             gid = static_cast<gid_t>(1000 + random_.below(3));
   const bool resize = is_regular(path);
   const uint64_t size = random_.below(9000);
   const std::array<timespec, 2> times{
@@ -333,9 +336,8 @@ void NfsRandomTree::change_many() {
       [&](int root, std::string& value) {
         const char* at = path.c_str();
         if (fchownat(root, at, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) return -1;
-        if (resize && with_file(root, path, O_WRONLY, 0, [&](int file) {
-              return ftruncate(file, static_cast<off_t>(size));
-            }) != 0) {
+        if (resize && with_file(root, path, O_WRONLY, 0,
+                                [&](int file) { return ftruncate(file, static_cast<off_t>(size)); }) != 0) {
           return -1;
         }
         struct stat stat {};
@@ -467,8 +469,7 @@ void NfsRandomTree::read_link() {
       "READLINK '" + path + "'", {},
       [&](int root, std::string& value) {
         value.resize(5000);
-        const ssize_t got =
-            readlinkat(root, path.empty() ? "." : path.c_str(), value.data(), value.size());
+        const ssize_t got = readlinkat(root, path.empty() ? "." : path.c_str(), value.data(), value.size());
         value.resize(got < 0 ? 0 : static_cast<size_t>(got));
         return got < 0 ? -1 : 0;
       },
@@ -560,7 +561,9 @@ void NfsRandomTree::use_held() {
   struct stat stat {};
   if (fstat(held.reference, &stat) != 0) log_.fail("fstat: " + error_name(errno));
   const bool gone = stat.st_nlink == 0;
-  const uint64_t kind = S_ISREG(stat.st_mode) ? random_.below(4) : S_ISLNK(stat.st_mode) ? 3 : random_.between(2, 3);
+  const uint64_t kind = S_ISREG(stat.st_mode)   ? random_.below(4)
+                        : S_ISLNK(stat.st_mode) ? 3
+                                                : random_.between(2, 3);
   const char* texts[] = {"WRITE", "SETATTR size", "SETATTR mode", "GETATTR"};
   const uint64_t offset = random_.below(9000);
   std::array<uint8_t, 32> bytes{};
