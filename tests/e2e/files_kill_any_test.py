@@ -23,6 +23,7 @@ import threading
 import time
 
 from cluster import BIN, Cluster, DONE, FILE_PROGRAMS, LONG, MIB, expect, run_scenarios, say, sha256_of, skip, wait_until
+from files_clients import Client
 
 VOLUME = "killed"
 KILLING_S = 600 if LONG else 40
@@ -266,6 +267,24 @@ def lose_a_mount_with_an_unnamed_file(cluster):
     expect(used(cluster.a) == (4 * MIB, 2), "a mount is killed that had a file of 4 MiB open whose name was gone: it is an orphan")
 
 
+def use_names_over_nfs(client, number):
+    """At an access server that is not killed: nothing is sent again by the NFS client, so nothing may happen twice."""
+    folder, moved = f"nfs-{number}", f"nfs-moved-{number}"
+    client.mkdir(folder)
+    client.create(f"{folder}/file")
+    client.link(f"{folder}/file", f"{folder}/link")
+    client.rename(f"{folder}/link", f"{folder}/renamed")
+    client.write(f"{folder}/file", 100, b"written")
+    client.truncate(f"{folder}/renamed", 104)
+    client.rename(folder, moved)
+    stat, content = client.stat(f"{moved}/file"), bytes.fromhex(client.read(f"{moved}/renamed", 0, 1000))
+    if (stat["nlink"], content) != (2, bytes(100) + b"writ"):
+        raise AssertionError(f"links {stat['nlink']}, content {content}")
+    client.unlink(f"{moved}/file")
+    client.unlink(f"{moved}/renamed")
+    client.rmdir(moved)
+
+
 def servers_die_and_nobody_sees_more_than_delay(cluster):
     killer = Killer(cluster)
     lose_a_mount_with_an_unnamed_file(cluster)
@@ -274,8 +293,10 @@ def servers_die_and_nobody_sees_more_than_delay(cluster):
     workers = [Worker(use_names, cluster.a / f"names-{n}") for n in range(NAME_WORKERS)]
     workers.append(Worker(append_records, cluster.a / "appended"))
     counters = [Worker(count_under_lock, cluster.a / "counter") for _ in range(2)]
+    nfs_client = Client(cluster, "NFS at site-b", "site-b", "nfs", cluster.nfs_servers("site-b")[0], VOLUME)
     loops = [Again("random_tree", lambda n: run_tester(cluster, TESTERS[0], n, "--reference", reference, "--operations", "250", "--names", "60")),
              Again("random_file", lambda n: run_tester(cluster, TESTERS[1], n, "--operations", "250", "--max-size", str(3 << 20))),
+             Again("names over NFS at site-b", lambda n: use_names_over_nfs(nfs_client, n)),
              Again("NFS client of the shared address", lambda n: write_over_nfs(cluster, killer.address, n))]
     everybody = [*workers, *counters, *loops]
     try:
@@ -315,7 +336,7 @@ def all_copies_converge(cluster):
     expect(True, f"all four copies of the metadata have applied the same records, up to term and sequence {end}")
 
     def metadata_on_disk():
-        dumps = [(server, g) for server in cluster.names() for dump in cluster.dump("blocks", server) for g in dump["groups"]]
+        dumps = [(server, g) for server in cluster.names() for dump in cluster.dump("blocks", server, "--verify") for g in dump["groups"]]
         return {server: (g["metadata_keys"], g["metadata_checksum"]) for server, g in dumps
                 if g["volume"] == cluster.volume_id and g["metadata_keys"]}
 

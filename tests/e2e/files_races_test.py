@@ -32,10 +32,10 @@ def demand(condition, text):
 
 
 def begin_together(calls):
-    """Each call is (client, name, arguments...). Who is at home would always be first: it begins up to a round trip later."""
+    """Each call is (client, name, arguments...). Who is at home would always be first: it begins up to some round trips later."""
     at = time.monotonic() + 0.03
     for client, name, *arguments in calls:
-        client.start(name, *arguments, at=at + (JITTER.uniform(0, 0.03) if client.name.endswith("site-a") else 0))
+        client.start(name, *arguments, at=at + (JITTER.uniform(0, 0.07) if client.name.endswith("site-a") else 0))
 
 
 def errors_together(calls):

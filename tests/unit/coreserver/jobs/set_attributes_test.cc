@@ -140,6 +140,22 @@ TEST_F(SetAttributes, TimesOfChoiceAreTheOwnersAndNowIsAWritersToo) {
   EXPECT_EQ(volume.attributes(file).mtime_ns(), volume.attributes(file).ctime_ns());
 }
 
+TEST_F(SetAttributes, OneTimeAloneIsTheOwnersEvenIfItBecomesNow) {
+  volume.chmod(file, 0666);
+  const auto set = [&](const pb::NewAttributes& attributes) { return volume.set(file, attributes).error(); };
+  pb::NewAttributes atime = times_now(), mtime = times_now(), truncation = times_now();
+  atime.clear_mtime_now();
+  mtime.clear_atime_now();
+  EXPECT_EQ(by(user(11, 11), [&] { return set(atime); }), EPERM);
+  EXPECT_EQ(by(user(11, 11), [&] { return set(mtime); }), EPERM);
+  EXPECT_EQ(by(user(10, 20), [&] { return set(atime); }), 0);
+  EXPECT_EQ(by(user(10, 20), [&] { return set(mtime); }), 0);
+  // Clients' kernels send the mtime with the new size.
+  truncation.clear_atime_now();
+  truncation.set_size(volume.attributes(file).size());
+  EXPECT_EQ(by(user(11, 11), [&] { return set(truncation); }), 0);
+}
+
 TEST_F(SetAttributes, AnyTimeIsKeptToTheNanosecond) {
   for (int64_t time_ns : {std::numeric_limits<int64_t>::min(), int64_t{-1}, int64_t{0},
                           int64_t{4102444800123456789}, std::numeric_limits<int64_t>::max()}) {

@@ -228,6 +228,7 @@ int TreeModel::change(const ModelUser& who, const NodePtr& node, const ModelChan
   if (c.uid && !who.root() && !(owner && *c.uid == node->uid)) return EPERM;
   if (c.gid && !who.root() && !(owner && (*c.gid == node->gid || who.in(*c.gid)))) return EPERM;
   if (c.mtime && !owner) return EPERM;
+  if (c.mtime_now && !c.size && !owner) return EPERM;
   if (c.mtime_now && !owner && !may(who, *node, 2)) return EACCES;
   if (c.size) {
     if (node->dir()) return EISDIR;
