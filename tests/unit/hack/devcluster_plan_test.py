@@ -126,6 +126,14 @@ class ServerConfiguration(unittest.TestCase):
         self.assertEqual([text.split(":")[0] for text in plan.control_endpoints(state, "c")[:2]], own)
 
 
+    def test_access_servers_of_a_site_share_one_address_that_no_server_has(self):
+        state = make(["a", "b"], [1, 1], access=[2, 0])
+        texts = [plan.access_server_config(state, server) for server in state["servers"] if server["role"] == "access"]
+        shared = plan.shared_address(state, "a")
+        self.assertTrue(shared.endswith(".1.200"))
+        self.assertEqual([f"shared_address: {shared}/32@lo" in text and "etcd:" in text for text in texts], [True, True])
+        self.assertNotIn(shared, [server["address"] for server in state["servers"]])
+
     def test_an_access_server_asks_its_own_site_first_and_is_served_at_its_address(self):
         state = make(["a", "b"], [1, 1], access=[1, 1])
         server = next(server for server in state["servers"] if server["name"] == "b/access-0")
