@@ -276,6 +276,10 @@ void Nfs3Program::link(NfsCallPtr call) {
     job.mutable_link()->set_parent(directory->inode);
     job.mutable_link()->set_name(name.name);
     run_job(std::move(call), std::move(job), [](NfsCallPtr call, JobReply& reply) {
+      // Nobody links an open file that has no name through NFS: its handle is as stale here as elsewhere.
+      if (reply.has_attributes() && is_gone(reply.attributes())) {
+        return NfsCall::fail(std::move(call), NfsStatus::kStale);
+      }
       NfsStatus status = directory_status(reply);
       if (status != NfsStatus::kOk) call->count_error();
       XdrWriter out;

@@ -17,8 +17,19 @@ import subprocess
 import sys
 import time
 
-LIBNFS = "libnfs.so.13"
+LIBNFS = "libnfs.so.13"  # of libnfs 4; later ones have other signatures
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+
+
+def missing():
+    """Why this machine cannot have such clients; None if it can."""
+    if not os.access("/dev/fuse", os.W_OK):
+        return "FUSE mounts need root and /dev/fuse"
+    try:
+        ctypes.CDLL(LIBNFS)
+    except OSError as error:
+        return f"NFS clients need libnfs 4: {error}"
+    return None
 
 
 class MountedFiles:

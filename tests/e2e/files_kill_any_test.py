@@ -23,7 +23,7 @@ import threading
 import time
 
 from cluster import BIN, Cluster, DONE, FILE_PROGRAMS, LONG, MIB, expect, run_scenarios, say, sha256_of, skip, wait_until
-from files_clients import Client
+from files_clients import Client, missing
 
 VOLUME = "killed"
 KILLING_S = 600 if LONG else 40
@@ -321,6 +321,13 @@ def on_disk(cluster, site):
     return sum(g["present_bytes"] for g in groups if g["volume"] == cluster.volume_id)
 
 
+def metadata_on_disk(cluster):
+    """Server -> (keys, checksum)."""
+    dumps = [(server, g) for server in cluster.names() for dump in cluster.dump("blocks", server, "--verify") for g in dump["groups"]]
+    return {server: (g["metadata_keys"], g["metadata_checksum"]) for server, g in dumps
+            if g["volume"] == cluster.volume_id and g["metadata_keys"]}
+
+
 def all_copies_converge(cluster):
     cluster.wait_applied(VOLUME)
     rows = {(row["site"], row["role"]): row for row in cluster.replication(VOLUME)["sites"]}
@@ -335,13 +342,8 @@ def all_copies_converge(cluster):
     end = wait_until("the copies of the metadata end at the same record", ends_of_metadata)
     expect(True, f"all four copies of the metadata have applied the same records, up to term and sequence {end}")
 
-    def metadata_on_disk():
-        dumps = [(server, g) for server in cluster.names() for dump in cluster.dump("blocks", server, "--verify") for g in dump["groups"]]
-        return {server: (g["metadata_keys"], g["metadata_checksum"]) for server, g in dumps
-                if g["volume"] == cluster.volume_id and g["metadata_keys"]}
-
     def equal_metadata():
-        found = metadata_on_disk()
+        found = metadata_on_disk(cluster)
         return len(found) == 4 and len(set(found.values())) == 1 and found
     keys = next(iter(wait_until("equal keys of the metadata on four disks", equal_metadata).values()))[0]
     expect(keys > 0, f"and their disks hold the same {keys} keys")
@@ -359,14 +361,16 @@ def space_of_removed_files_is_given_back(cluster):
     cluster.wait_applied(VOLUME)
     for site in ("site-a", *REMOTES):
         wait_until(f"no byte of a file on disks of {site}", lambda s=site: on_disk(cluster, s) == 0, timeout_s=40)
+    keys = {server: keys for server, (keys, _) in metadata_on_disk(cluster).items()}
+    say(f"  keys of metadata left: {keys}")
     expect(True, "no inode, no byte and no orphan is left over at any site")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
         sys.exit(WORK[sys.argv[2]](*sys.argv[3:]))
-    if not os.access("/dev/fuse", os.W_OK):
-        skip("FUSE mounts need /dev/fuse")
+    if missing():
+        skip(missing())
     sys.exit(run_scenarios("files, kill any", make_cluster, [
         mount, servers_die_and_nobody_sees_more_than_delay, all_copies_converge, space_of_removed_files_is_given_back],
         programs=(*FILE_PROGRAMS, *TESTERS)))

@@ -89,7 +89,8 @@ TEST_F(DataRules, ATruncationChangesTimesEvenToTheSameSize) {
 
 TEST_F(DataRules, TimesAreKeptToTheNanosecond) {
   const std::string file = make_file("f");
-  for (int64_t ns : {int64_t{0}, int64_t{1}, int64_t{1'234'567'890'123'456'789}, int64_t{4'294'967'295'999'999'999}}) {
+  for (int64_t ns :
+       {int64_t{0}, int64_t{1}, int64_t{1'234'567'890'123'456'789}, int64_t{4'294'967'295'999'999'999}}) {
     ASSERT_EQ(root().setattr(file, {.atime_ns = ns, .mtime_ns = ns}).status, NFS3_OK);
     EXPECT_EQ(nanoseconds(attributes(file).atime), ns);
     EXPECT_EQ(nanoseconds(attributes(file).mtime), ns);
@@ -155,7 +156,8 @@ TEST_F(DataRules, OneSetattrSetsAllOrNothing) {
   EXPECT_EQ(as(1001, 1001).setattr(file, {.mode = 0600, .uid = 1002, .size = 1}).status, NFS3ERR_PERM);
   EXPECT_EQ(attributes(file).mode, 0644u);
   EXPECT_EQ(attributes(file).size, 5u);
-  EXPECT_EQ(root().setattr(file, {.mode = 04600, .uid = 1002, .gid = 3, .size = 1, .mtime_ns = 7}).status, NFS3_OK);
+  EXPECT_EQ(root().setattr(file, {.mode = 04600, .uid = 1002, .gid = 3, .size = 1, .mtime_ns = 7}).status,
+            NFS3_OK);
   const fattr3 now = attributes(file);
   EXPECT_EQ(now.mode, 04600u) << "the mode that comes with it wins over the clearing by chown";
   EXPECT_EQ(now.uid, 1002u);
@@ -179,8 +181,8 @@ TEST_F(DataRules, StatisticsAreSane) {
 }
 
 TEST_F(DataRules, ForgedHandlesAreRefused) {
-  for (const std::string& handle : {std::string(), std::string("x"), std::string(64, '\0'), std::string(64, '\xff'),
-                                    directory_.substr(1), directory_ + "x"}) {
+  for (const std::string& handle : {std::string(), std::string("x"), std::string(64, '\0'),
+                                    std::string(64, '\xff'), directory_.substr(1), directory_ + "x"}) {
     const int status = root().getattr(handle).status;
     EXPECT_TRUE(status == NFS3ERR_BADHANDLE || status == NFS3ERR_STALE) << status;
   }

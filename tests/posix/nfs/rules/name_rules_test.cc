@@ -166,7 +166,8 @@ TEST_F(NameRules, HardLinksAreOneFile) {
 }
 
 TEST_F(NameRules, DirectoriesHaveOneName) {
-  const int status = root().link(make_directory("d"), directory_, "e").status;
+  const std::string directory = make_directory("d");
+  const int status = root().link(directory, directory_, "e").status;
   EXPECT_TRUE(status == NFS3ERR_PERM || status == NFS3ERR_ISDIR || status == NFS3ERR_INVAL) << status;
   EXPECT_EQ(root().lookup(directory_, "e").status, NFS3ERR_NOENT);
 }

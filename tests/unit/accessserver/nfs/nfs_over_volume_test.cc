@@ -210,6 +210,9 @@ TEST_F(NfsOverVolumeTest, RemovedFilesAreStaleAtBothServers) {
   EXPECT_EQ(two_->status(kGetattr, Side::words(file)), kErrStale);
   EXPECT_EQ(one_->read(file, 0, 5).first, kErrStale);
   EXPECT_EQ(one_->write(file, 0, "x"), kErrStale);
+  XdrWriter link = Side::words(file, root_);
+  link.opaque("again");
+  EXPECT_EQ(two_->status(kLink, link), kErrStale);
   EXPECT_EQ(one_->status(kLookup, Side::words(root_, "f")), kErrNoEnt);
 }
 
