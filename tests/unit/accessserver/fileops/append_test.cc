@@ -109,7 +109,7 @@ TEST_F(Appends, FailWithoutTheServers) {
     if (!r.job || !r.job->has_set_lock()) return std::nullopt;
     return MemoryVolume::Failure{Status(Code::kDeadlineExceeded, "the answer was lost"), true};
   });
-  EXPECT_EQ(one.append(file, "x").error, EIO);
+  EXPECT_EQ(one.append(file, "x").error, ETIMEDOUT);
   volume_.inject(nullptr);
   BlockingFileSystem two(volume_);
   EXPECT_EQ(two.append(file, "y").error, 0);  // the lock that was perhaps there is not there for ever

@@ -113,9 +113,9 @@ class FileRace : public Race {
   void changed(size_t number, int error, const std::function<void(FileModel&)>& effect) {
     auto apply = [=](FileModel& model) {
       effect(model);
-      return error == 0 || error == EIO;
+      return error == 0 || error == ETIMEDOUT;
     };
-    if (error == EIO) {
+    if (error == ETIMEDOUT) {
       history.lose(number, std::to_string(error), apply);
     } else {
       history.end(number, std::to_string(error), apply);
@@ -208,7 +208,7 @@ class FileRace : public Race {
                  int error = bytes.error;
                  history.end(number, '"' + seen + "\" error " + std::to_string(error), [=](FileModel& model) {
                    std::string expected = cell < model.cells.size() ? model.cells.substr(cell, cells) : "";
-                   return error == EIO || (error == 0 && seen == expected);
+                   return error == ETIMEDOUT || (error == 0 && seen == expected);
                  });
                  done();
                });
@@ -224,7 +224,7 @@ class FileRace : public Race {
       int error = reply.error();
       history.end(number, std::to_string(size / kCell) + " error " + std::to_string(error),
                   [=](FileModel& model) {
-                    return error == EIO || (error == 0 && size == model.cells.size() * kCell);
+                    return error == ETIMEDOUT || (error == 0 && size == model.cells.size() * kCell);
                   });
       int64_t mtime = reply.attributes().mtime_ns();
       if (error == 0 && mtime < at_least_ns) {

@@ -221,11 +221,11 @@ TEST_F(ReadsAndWrites, ServersThatDoNotAnswerAreAnInputOutputError) {
   volume_.inject([](const MemoryVolume::Request&) {
     return MemoryVolume::Failure{Status(Code::kDeadlineExceeded, "no answer")};
   });
-  EXPECT_EQ(one_.write(file, 0, "x").error, EIO);
-  EXPECT_EQ(one_.write(file, 5, "x").error, EIO);
-  EXPECT_EQ(one_.read_bytes(file, 0, 5).error, EIO);
-  EXPECT_EQ(one_.attributes_reply(file).error(), EIO);
-  EXPECT_EQ(one_.statistics().error, EIO);
+  EXPECT_EQ(one_.write(file, 0, "x").error, ETIMEDOUT);
+  EXPECT_EQ(one_.write(file, 5, "x").error, ETIMEDOUT);
+  EXPECT_EQ(one_.read_bytes(file, 0, 5).error, ETIMEDOUT);
+  EXPECT_EQ(one_.attributes_reply(file).error(), ETIMEDOUT);
+  EXPECT_EQ(one_.statistics().error, ETIMEDOUT);
   volume_.inject(nullptr);
   EXPECT_EQ(one_.read(file, 0, 10), "hello");
 }
@@ -239,7 +239,7 @@ TEST_F(ReadsAndWrites, AWriteWhoseMarkMayNotBeThereIsNotedAgain) {
     if (!r.job || !r.job->has_written()) return std::nullopt;
     return MemoryVolume::Failure{Status(Code::kDeadlineExceeded, "the answer was lost"), true};
   });
-  EXPECT_EQ(three.write(file, 0, "H").error, EIO);
+  EXPECT_EQ(three.write(file, 0, "H").error, ETIMEDOUT);
   volume_.inject(nullptr);
   uint64_t before = volume_.count(JobRequest::kWritten);
   EXPECT_EQ(three.write(file, 0, "H").error, 0);

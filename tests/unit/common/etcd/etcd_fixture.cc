@@ -103,7 +103,11 @@ void EtcdServer::kill() {
   pid_ = 0;
 }
 
-void EtcdServer::freeze() { ::kill(pid_, SIGSTOP); }
+void EtcdServer::freeze() {
+  ::kill(pid_, SIGSTOP);
+  int status = 0;
+  ::waitpid(pid_, &status, WUNTRACED);  // until then some of its threads still answer
+}
 void EtcdServer::thaw() { ::kill(pid_, SIGCONT); }
 
 void EtcdServer::compact(int64_t revision) {
