@@ -58,7 +58,7 @@ def a_tree_is_as_on_another_file_system(cluster):
 
 
 def fio_reads_what_it_wrote(cluster):
-    common = ["fio", "--name=verify", f"--directory={cluster.at / 'fio'}", "--size=32m", "--verify=crc32c", "--verify_fatal=1",
+    common = ["fio", "--name=verify", f"--directory={cluster.at / 'fio'}", "--size=32m", "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0",
               "--do_verify=1", "--direct=1", "--ioengine=libaio", "--group_reporting"]
     run_tester("fio, random writes of 4 KiB, 16 in flight", [*common, "--rw=randwrite", "--bs=4k", "--iodepth=16"])
     run_tester("fio, writes of mixed sizes, 8 in flight",

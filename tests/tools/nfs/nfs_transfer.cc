@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -259,26 +260,34 @@ Status measure_writes(NfsSession& session, const std::string& path, const WriteL
 }
 
 Status write_numbered(NfsSession& session, const std::string& path, uint64_t count, uint64_t patience_s) {
-  SHIMA_RETURN_IF_ERROR(session.open(path, O_RDWR | O_CREAT, 0644));
+  uint64_t changes = 0;
+  const auto open = [&] { return session.open(path, O_RDWR | O_CREAT, 0644); };
+  // Again at the next server, as long as there is none.
+  const auto patiently = [&](const std::function<Status()>& call) {
+    const Clock::time_point started = Clock::now();
+    Status done = call();
+    while (done.code() == Code::kUnavailable && seconds_since(started) < static_cast<double>(patience_s)) {
+      ++changes;
+      std::fprintf(stderr, "%s; going on at the next server\n", done.to_string().c_str());
+      done = session.connect_to_next();
+      if (done.is_ok()) done = open();
+      if (done.is_ok()) done = call();
+      if (!done.is_ok()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return done;
+  };
+  SHIMA_RETURN_IF_ERROR(patiently(open));
   std::vector<uint64_t> piece(kNumberedBytes / sizeof(uint64_t));
-  uint64_t longest_us = 0, changes = 0;
+  uint64_t longest_us = 0;
   for (uint64_t number = 0; number < count; ++number) {
     std::fill(piece.begin(), piece.end(), number + 1);
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(piece.data()), kNumberedBytes);
     const Clock::time_point started = Clock::now();
-    Status written = session.write(number * kNumberedBytes, bytes);
-    while (written.code() == Code::kUnavailable && seconds_since(started) < static_cast<double>(patience_s)) {
-      ++changes;
-      std::fprintf(stderr, "%s; going on at the next server\n", written.to_string().c_str());
-      written = session.connect_to_next();
-      if (written.is_ok()) written = session.open(path, O_RDWR, 0);
-      if (written.is_ok()) written = session.write(number * kNumberedBytes, bytes);
-      if (!written.is_ok()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
+    Status written = patiently([&] { return session.write(number * kNumberedBytes, bytes); });
     if (!written.is_ok()) return written.with_context("piece " + std::to_string(number));
     longest_us = std::max(longest_us, us_since(started));
   }
-  SHIMA_RETURN_IF_ERROR(session.close());
+  SHIMA_RETURN_IF_ERROR(patiently([&] { return session.close(); }));
   print({{"path", path},
          {"written", count},
          {"longest_us", longest_us},
