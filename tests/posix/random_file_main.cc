@@ -1,37 +1,22 @@
 // posix_random_file: random operations on one file of any mounted directory, against a model. See
-// random_file.h.
+// mounted_random_file.h.
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
-#include "tests/posix/random_file.h"
+#include "tests/posix/mounted_random_file.h"
 
 namespace {
 
 int run(int argc, char** argv) {
   shima::RandomFileOptions options;
+  std::vector<std::string> directories;
   CLI::App app("Random operations on one file, compared with a model of its bytes.");
-  app.add_option("directories", options.directories,
-                 "directories; several: mounts of one volume, used in turn")
+  app.add_option("directories", directories, "directories; several: mounts of one volume, used in turn")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--seed", options.seed, "the same seed does the same operations")->capture_default_str();
-  app.add_option("--operations", options.operations, "how many")->capture_default_str();
-  app.add_option("--max-size", options.max_size, "largest size of the file, bytes")
-      ->check(CLI::Range(uint64_t{8192}, uint64_t{1} << 30))
-      ->capture_default_str();
-  app.add_option("--max-io", options.max_io, "largest read or write, bytes")
-      ->check(CLI::Range(uint64_t{4096}, uint64_t{16} << 20))
-      ->capture_default_str();
-  app.add_flag("--trace", options.trace, "print every step");
+  options.add_options(app, uint64_t{16} << 20);
   CLI11_PARSE(app, argc, argv);
-  options.max_io = std::min(options.max_io, options.max_size);
-  for (int i = 0; i < argc; ++i) options.again += (i ? " " : "") + std::string(argv[i]);
-
-  std::printf("random_file: seed %llu, %llu operations\n", static_cast<unsigned long long>(options.seed),
-              static_cast<unsigned long long>(options.operations));
-  shima::RandomFile(options).run();
-  std::printf("random_file: no difference\n");
-  return 0;
+  options.remember(argc, argv);
+  return shima::run_to_the_end("random_file", options.run, shima::MountedRandomFile(options, directories));
 }
 
 }  // namespace

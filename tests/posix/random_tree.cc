@@ -1,9 +1,6 @@
 #include "tests/posix/random_tree.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,200 +15,181 @@ namespace shima {
 
 namespace {
 
-// Which times changed: "mtime ctime".
-std::string changes(const struct stat& before, const struct stat& after) {
-  const auto differ = [](const timespec& a, const timespec& b) {
-    return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec;
-  };
-  return std::string(differ(before.st_mtim, after.st_mtim) ? "mtime " : "") +
-         (differ(before.st_ctim, after.st_ctim) ? "ctime " : "");
-}
+bool differ(const timespec& a, const timespec& b) { return a.tv_sec != b.tv_sec || a.tv_nsec != b.tv_nsec; }
 
-std::vector<struct stat> stat_all(int root, const std::vector<std::string>& paths) {
-  std::vector<struct stat> stats;
-  for (const std::string& path : paths) {
-    struct stat stat {};
-    if (fstatat(root, path.empty() ? "." : path.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0) stat.st_nlink = 0;
-    stats.push_back(stat);
-  }
-  return stats;
-}
-
-std::string compare_times(const std::vector<std::string>& paths, const std::vector<struct stat>& before,
+std::string changed_times(const std::vector<std::string>& paths, const std::vector<struct stat>& before,
                           const std::vector<struct stat>& after) {
   std::string text;
   for (size_t i = 0; i < paths.size(); ++i) {
     if (before[i].st_nlink == 0 || after[i].st_nlink == 0 || before[i].st_ino != after[i].st_ino) continue;
-    text += "'" + paths[i] + "': " + changes(before[i], after[i]) + "; ";
+    text += " '" + paths[i] + "':";
+    if (differ(before[i].st_mtim, after[i].st_mtim)) text += " mtime";
+    if (differ(before[i].st_ctim, after[i].st_ctim)) text += " ctime";
   }
   return text;
 }
 
+bool has_long_name(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return path.size() - (slash == std::string::npos ? 0 : slash + 1) > 255;
+}
+
 }  // namespace
 
-RandomTree::RandomTree(RandomTreeOptions options)
-    : options_(std::move(options)), random_(options_.seed), log_(options_.again, options_.trace) {
-  umask(0);
-  if (setgroups(0, nullptr) != 0) log_.fail("setgroups: it takes root");
+RandomTree::RandomTree(RandomTreeOptions options, TreeLimits limits)
+    : options_(std::move(options)),
+      limits_(limits),
+      random_(options_.run.seed),
+      log_(options_.run.again, options_.run.trace) {
   log_.begin("make the base directories");
-  base_name_ = "/random_tree." + std::to_string(options_.seed) + "." + std::to_string(getpid());
-  const auto open_base = [&](const std::string& directory, bool make) {
-    const std::string path = directory + base_name_;
-    if (make && mkdir(path.c_str(), 0777) != 0) log_.fail("mkdir " + path + ": " + error_name(errno));
-    const int file = open(path.c_str(), O_RDONLY | O_DIRECTORY);
-    if (file < 0) log_.fail("open " + path + ": " + error_name(errno));
-    return file;
-  };
-  for (const std::string& directory : options_.directories)
-    views_.push_back(open_base(directory, views_.empty()));
-  reference_ = open_base(options_.reference, true);
+  umask(0);
+  if (!set_groups_of_thread({})) log_.fail("setgroups: it takes root");
+  base_name_ = "random_tree." + std::to_string(options_.run.seed) + "." + std::to_string(getpid());
+  const std::string path = options_.reference + "/" + base_name_;
+  if (mkdir(path.c_str(), 0777) != 0) log_.fail("mkdir " + path + ": " + error_name(errno));
+  const int root = open(path.c_str(), O_RDONLY | O_DIRECTORY);
+  if (root < 0) log_.fail("open " + path + ": " + error_name(errno));
+  reference_ = std::make_unique<LocalTree>(root, LocalTree::How{.follows = limits_.has_paths});
   names_ = {"a",        "b",        "c", "d", "e", "f", "g", "h", "with space", "\xc3\xa4\xe6\xbc\xa2",
             "\xff\xfe", "new\nline"};
   names_.push_back(std::string(255, 'n'));
+  add_steps();
 }
 
 RandomTree::~RandomTree() {
-  for (const Held& held : held_) close(held.test), close(held.reference);
-  for (const int root : {views_[0], reference_}) empty_tree(root);
-  for (const int view : views_) close(view);
-  close(reference_);
-  rmdir((options_.directories[0] + base_name_).c_str());
-  rmdir((options_.reference + base_name_).c_str());
+  empty_tree(reference_->root());
+  rmdir((options_.reference + "/" + base_name_).c_str());
 }
 
 void RandomTree::run() {
-  for (uint64_t i = 0; i < options_.operations; ++i) {
-    who_ = {};
-    if (random_.one_in(3)) who_ = random_.one_in(2) ? Who{1001, 1001} : Who{1002, 1002};
-    umask_ = random_.one_in(3) ? static_cast<mode_t>(random_.below(01000) & ~S_IXGRP) : 0;
+  for (uint64_t i = 0; i < options_.run.operations; ++i) {
+    caller_ = {};
+    long_name_ = false;
+    if (random_.one_in(3)) {
+      caller_ = random_.one_in(2) ? TreeCaller{1001, 1001, {}} : TreeCaller{1002, 1002, {1001}};
+    }
+    if (random_.one_in(3)) caller_.umask = static_cast<mode_t>(random_.below(01000) & ~S_IXGRP);
     step();
     if (random_.one_in(2000)) check_all();
-    log_.progress(options_.operations);
+    log_.progress(options_.run.operations);
   }
   check_all();
 }
 
+// Creation and removal balance around the wished number of names.
 void RandomTree::step() {
-  using Operation = void (RandomTree::*)();
-  // Creation and removal balance around the wished number of names.
-  static constexpr std::array<std::pair<Operation, int>, 21> kOperations{{
-      {&RandomTree::create_file, 12},
-      {&RandomTree::make_directory, 7},
-      {&RandomTree::make_symlink, 3},
-      {&RandomTree::make_node, 3},
-      {&RandomTree::make_link, 5},
-      {&RandomTree::remove_file, 6},
-      {&RandomTree::remove_directory, 4},
-      {&RandomTree::rename, 14},
-      {&RandomTree::change_mode, 6},
-      {&RandomTree::change_owner, 5},
-      {&RandomTree::change_times, 5},
-      {&RandomTree::truncate, 4},
-      {&RandomTree::write_file, 6},
-      {&RandomTree::read_file, 5},
-      {&RandomTree::list, 4},
-      {&RandomTree::read_link, 2},
-      {&RandomTree::xattr, 5},
-      {&RandomTree::look, 4},
-      {&RandomTree::hold, 3},
-      {&RandomTree::use_held, 5},
-      {&RandomTree::odd_paths, 2},
-  }};
-  if (model_.size() > options_.names && random_.one_in(3)) {
-    who_ = {};
-    return random_.one_in(3) ? remove_directory() : remove_file();
-  }
-  int total = 0;
-  for (const auto& [operation, weight] : kOperations) total += weight;
-  auto die = static_cast<int>(random_.below(static_cast<uint64_t>(total)));
-  for (const auto& [operation, weight] : kOperations) {
-    if ((die -= weight) < 0) return (this->*operation)();
-  }
+  if (model_.size() <= options_.names || !random_.one_in(3)) return steps_.take_one(random_);
+  caller_ = {};
+  random_.one_in(3) ? remove_directory() : remove_file();
 }
 
-RandomTree::Answer RandomTree::answer(const Call& call, int root) const {
-  Answer answer;
-  setfsgid(who_.gid);
-  setfsuid(who_.uid);
-  umask(umask_);
-  errno = 0;
-  if (call(root, answer.value) < 0) answer.error = errno;
-  umask(0);
-  setfsuid(0);
-  setfsgid(0);
-  return answer;
+int RandomTree::answer(TreeSide& side, const Call& call, std::string& value) const {
+  side.act_as(caller_);
+  const int error = call(side, value);
+  side.act_as({});
+  return error;
 }
 
-bool RandomTree::both(const std::string& text, const std::vector<std::string>& touched, const Call& call) {
-  log_.begin(text + (who_.uid != 0 ? " as " + std::to_string(who_.uid) : ""));
-  const size_t index = random_.below(views_.size());
-  const int view = views_[index];
-  if (views_.size() > 1) log_.add(" at " + std::to_string(index + 1));
+std::vector<struct stat> RandomTree::stats(TreeSide& side, const std::vector<std::string>& paths) const {
+  std::vector<struct stat> stats;
+  for (const std::string& path : paths) {
+    struct stat& stat = stats.emplace_back();
+    if (side.look(path, stat) != 0) stat = {};
+  }
+  return stats;
+}
+
+bool RandomTree::both(const std::string& text, const std::vector<std::string>& touched,
+                      const Call& on_reference, const Call& on_test) {
+  log_.begin(text + (caller_.uid != 0 ? " as " + std::to_string(caller_.uid) : ""));
+  const size_t index = random_.below(sides_.size());
+  TreeSide& side = *sides_[index];
+  if (sides_.size() > 1) log_.add(" at " + std::to_string(index + 1));
   const bool times = options_.compare_times && random_.one_in(6);
   std::vector<std::string> timed;
   std::vector<struct stat> test_before, reference_before;
   if (times) {
     for (const std::string& path : touched) timed.insert(timed.end(), {path, parent_of(path)});
-    test_before = stat_all(view, timed);
-    reference_before = stat_all(reference_, timed);
+    test_before = stats(side, timed);
+    reference_before = stats(*reference_, timed);
   }
-  const Answer reference = answer(call, reference_), test = answer(call, view);
-  log_.add(" = " + error_name(reference.error));
-  if (reference.error != test.error) {
-    log_.fail("expected " + error_name(reference.error) + ", got " + error_name(test.error));
+  std::string expected_value, got_value;
+  const int expected = answer(*reference_, on_reference, expected_value);
+  const int got = answer(side, on_test, got_value);
+  log_.add(" = " + error_name(expected));
+  if (const std::string wrong = side.wrong(); !wrong.empty()) log_.fail(wrong);
+  if (expected != got && !may_differ(expected, got, long_name_)) {
+    log_.fail("expected " + error_name(expected) + ", got " + error_name(got));
   }
-  if (reference.value != test.value)
-    log_.fail("expected '" + reference.value + "', got '" + test.value + "'");
+  if (expected_value != got_value) {
+    log_.fail("expected '" + expected_value + "', got '" + got_value + "'");
+  }
   if (times) {
-    const std::string expected = compare_times(timed, reference_before, stat_all(reference_, timed));
-    const std::string got = compare_times(timed, test_before, stat_all(view, timed));
-    if (expected != got) log_.fail("times that change: expected " + expected + " -- got " + got);
+    const std::string wanted = changed_times(timed, reference_before, stats(*reference_, timed));
+    const std::string seen = changed_times(timed, test_before, stats(side, timed));
+    if (wanted != seen) log_.fail("times that change: expected" + wanted + " -- got" + seen);
   }
-  for (const std::string& path : touched) look_at(random_.pick(views_), path);
-  return reference.error == 0;
+  for (const std::string& path : touched) look_at(any_side(), path);
+  return expected == 0;
 }
 
-void RandomTree::look_at(int root, const std::string& path) {
-  const std::string expected = describe(reference_, path.empty() ? "." : path);
-  const std::string got = describe(root, path.empty() ? "." : path);
-  if (expected != got) fail_at(path, expected, got);
+bool RandomTree::may_differ(int expected, int got, bool long_name) const {
+  return limits_.tells_long_names_first && long_name && expected != 0 && got == ENAMETOOLONG;
+}
+
+void RandomTree::look_at(TreeSide& side, const std::string& path) {
+  struct stat wanted {
+  }, shown{};
+  const int expected = reference_->look(path, wanted), got = side.look(path, shown);
+  if (expected != got && may_differ(expected, got, has_long_name(path))) return;
+  const std::string wanted_text = expected != 0 ? error_name(expected) : describe(wanted);
+  const std::string shown_text = got != 0 ? error_name(got) : describe(shown);
+  if (wanted_text != shown_text) fail_at(path, wanted_text, shown_text);
 }
 
 std::string RandomTree::any_name() {
-  if (random_.one_in(200)) return std::string(256, 'l');  // ENAMETOOLONG
-  return random_.pick(names_);
+  if (!random_.one_in(200)) return random_.pick(names_);
+  long_name_ = true;
+  return std::string(256, 'l');  // ENAMETOOLONG
 }
 
 std::string RandomTree::any_child() {
   std::string directory = random_.one_in(30) ? model_.any_path(random_) : model_.any_directory(random_);
-  // A symlink to a directory would make names that the model looks for elsewhere; look() goes that way.
+  // A symlink to a directory would make names that the model looks for elsewhere.
   if (model_.is_symlink(directory)) directory = parent_of(directory);
   // Deep enough is deep enough: names may be long.
   if (std::count(directory.begin(), directory.end(), '/') > 2) directory = parent_of(parent_of(directory));
   return directory.empty() ? any_name() : directory + "/" + any_name();
 }
 
-std::string RandomTree::any_existing() { return random_.one_in(8) ? any_child() : model_.any_path(random_); }
+std::string RandomTree::any_existing() {
+  std::string path = random_.one_in(8) ? any_child() : model_.any_path(random_);
+  if (path.empty() && !limits_.has_paths) caller_ = {};  // "." takes search in it, a handle does not
+  return path;
+}
 
-// Set-gid without group execution is left out: when such a file is written without privilege the kernel takes
-// the bit from local file systems' files, and not from FUSE's (POSIX: it may).
+// Set-gid without group execution (once mandatory locking) is left out: when such a file is written without
+// privilege the kernel takes the bit from local file systems' files, and not from others' (POSIX: it may).
 mode_t RandomTree::any_mode() {
-  const auto mode = static_cast<mode_t>(random_.below(010000) & (views_.size() == 1 ? 07777 : 01777));
+  const auto mode = static_cast<mode_t>(random_.below(010000) & (limits_.has_set_id_bits ? 07777 : 01777));
   if (random_.one_in(3)) return (mode & S_ISGID) != 0 ? mode | S_IXGRP : mode;
   return random_.one_in(2) ? 0777 : 0755;
 }
 
-void RandomTree::check_model() {
-  for (const auto& [path, entry] : model_.entries()) {
-    struct stat stat {};
-    if (fstatat(views_[0], path.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0)
-      log_.fail("'" + path + "' is not there");
-    if (S_ISDIR(stat.st_mode) != (entry.kind == NameModel::Kind::kDirectory))
-      log_.fail("'" + path + "': type");
-    if (stat.st_nlink != model_.links(path)) {
-      log_.fail("'" + path + "' has " + std::to_string(stat.st_nlink) + " links, not " +
-                std::to_string(model_.links(path)));
-    }
+uint32_t RandomTree::any_page() {
+  const std::array<uint32_t, 4> sizes{1024, 1500, 8192, 65536};
+  return sizes[random_.below(sizes.size())];
+}
+
+bool RandomTree::is_regular(const std::string& path) const {
+  struct stat stat {};
+  return !path.empty() && reference_->look(path, stat) == 0 && S_ISREG(stat.st_mode);
+}
+
+void RandomTree::note_file(const std::string& path) {
+  struct stat stat {};
+  if (!model_.has(path) && reference_->look(path, stat) == 0) {
+    model_.create(path, NameModel::Kind::kOther);
   }
 }
 
@@ -221,14 +199,28 @@ void RandomTree::fail_at(const std::string& path, const std::string& expected, c
   log_.fail(text);
 }
 
+void RandomTree::check_model(TreeSide& side) {
+  for (const auto& [path, entry] : model_.entries()) {
+    struct stat stat {};
+    if (side.look(path, stat) != 0) log_.fail("'" + path + "' is not there");
+    if (S_ISDIR(stat.st_mode) != (entry.kind == NameModel::Kind::kDirectory)) {
+      log_.fail("'" + path + "': type");
+    }
+    if (stat.st_nlink != model_.links(path)) {
+      log_.fail("'" + path + "' has " + std::to_string(stat.st_nlink) + " links, not " +
+                std::to_string(model_.links(path)));
+    }
+  }
+}
+
 void RandomTree::check_all() {
   log_.begin("compare the trees");
   const std::string missing = "not there";
-  const auto expected = describe_tree(reference_);
+  const auto expected = reference_->describe_tree(0);
   if (expected.size() != model_.size()) log_.fail("the tester's model differs from the reference");
-  check_model();
-  for (const int view : views_) {
-    const auto got = describe_tree(view);
+  check_model(any_side());
+  for (const auto& side : sides_) {
+    const auto got = side->describe_tree(any_page());
     for (const auto& [path, text] : expected) {
       const auto found = got.find(path);
       const std::string& shown = found == got.end() ? missing : found->second;

@@ -1,81 +1,99 @@
-// RandomTree: random operations on a directory tree by real system calls, done in the directory under test
-// and in a reference directory (ext4 or tmpfs): both must answer alike and look alike afterwards; names and
-// link counts must also be those of a model in memory.
+// RandomTree: random operations on a directory tree, done through some front end and by system calls in a
+// reference directory (ext4 or tmpfs): both must answer alike and look alike afterwards; names and link
+// counts must also be those of a model in memory. The operations that all front ends have are here; a front
+// end hands in its sides (TreeSide), says what it cannot do, and adds steps of its own.
 //
-// Compared after each operation: the errno, what it returned, and mode, links, owner, group, size, type and
-// device of the files it touched; for some also whether mtime and ctime changed; now and then the
-// whole tree. Operations run as root or as one of two users without privileges (setfsuid), with and without a
-// umask.
+// Compared after each operation: the errno, what it returned, and type, mode, links, owner, group, size and
+// device of what it touched; for some also whether mtime and ctime changed, and times that were set; now and
+// then the whole tree. Operations run as root or as one of two users without privileges, one of them with a
+// supplementary group, with and without a umask.
 //
-// With several directories under test (mounts of the same volume) each operation goes through one of them.
-// Needs root.
+// With several sides (mounts or servers of the same volume) each operation goes through one of them. Needs
+// root. Threads: one at a time.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "tests/posix/local_tree.h"
 #include "tests/posix/name_model.h"
+#include "tests/posix/random_run.h"
 #include "tests/posix/seeded_random.h"
 #include "tests/posix/step_log.h"
+#include "tests/posix/tree_side.h"
+#include "tests/posix/weighted_steps.h"
 
 namespace shima {
 
-struct RandomTreeOptions {
-  std::vector<std::string> directories;  // at least one
-  std::string reference;
-  uint64_t seed = 1;
-  uint64_t operations = 100'000;
-  uint64_t names = 150;       // about so many names exist at a time
-  bool compare_times = true;  // off where the reference's clock is too coarse (Linux before 6.13)
-  bool trace = false;         // print every step
-  std::string again;          // the command line, for the report
+// What is left out, since a front end has it not, or differs where it may.
+struct TreeLimits {
+  bool has_rename_flags = true;    // RENAME_EXCHANGE, RENAME_NOREPLACE
+  bool has_files_by_mknod = true;  // S_IFREG
+  bool has_times_before_1970 = true;
+  bool has_set_id_bits = true;
+  bool has_paths = true;            // symlinks in paths are followed, and sizes asked of any type
+  bool links_by_root_only = false;  // the reference has fs.protected_hardlinks, and the front end has not
+  // Where a call has several faults, systems differ in which they tell: a name that is too long is told
+  // first.
+  bool tells_long_names_first = false;
+  uint64_t longest_target = 4095;  // bytes of a symlink
 };
 
 class RandomTree {
  public:
-  explicit RandomTree(RandomTreeOptions options);
-  ~RandomTree();
+  virtual ~RandomTree();
   RandomTree(const RandomTree&) = delete;
   RandomTree& operator=(const RandomTree&) = delete;
 
   void run();  // ends the process at the first difference
 
- private:
-  struct Who {
-    uid_t uid = 0;
-    gid_t gid = 0;
-  };
-  // Does the operation below a root; returns what a system call returns. `value`: what it yielded, to
-  // compare.
-  using Call = std::function<int(int root, std::string& value)>;
-  struct Answer {
-    int error = 0;
-    std::string value;
-  };
-  struct Held {  // a file that is open on both sides
-    int test = -1, reference = -1;
-    std::string path;  // when it was opened
-  };
+ protected:
+  RandomTree(RandomTreeOptions options, TreeLimits limits);
 
+  // An errno, or 0. `value`: what the operation yielded, to compare.
+  using Call = std::function<int(TreeSide& side, std::string& value)>;
   // Does it on both sides, compares, and says whether it was done. `touched`: paths to look at afterwards.
-  bool both(const std::string& text, const std::vector<std::string>& touched, const Call& call);
-  Answer answer(const Call& call, int root) const;
-  void look_at(int root, const std::string& path);
-  [[noreturn]] void fail_at(const std::string& path, const std::string& expected,
-                            const std::string& got) const;
-  // The same on the two open files.
-  void both_held(const std::string& text, const Held& held,
-                 const std::function<int(int file, std::string&)>& call);
+  bool both(const std::string& text, const std::vector<std::string>& touched, const Call& call) {
+    return both(text, touched, call, call);
+  }
+  bool both(const std::string& text, const std::vector<std::string>& touched, const Call& on_reference,
+            const Call& on_test);
 
   std::string any_name();
   std::string any_child();     // a path that may not be there yet, in a directory that is
   std::string any_existing();  // now and then one that is not there
   mode_t any_mode();
+  uint32_t any_page();
+  TreeSide& any_side() { return *sides_[random_.below(sides_.size())]; }
+  bool is_regular(const std::string& path) const;  // at the reference
+  // A file was made if it is there and was not: tells the model.
+  void note_file(const std::string& path);
 
+  // Steps that others fall back to.
+  void list();
+  void look();
+  void read_link();
+
+  const RandomTreeOptions options_;
+  const TreeLimits limits_;
+  SeededRandom random_;
+  StepLog log_;
+  NameModel model_;
+  WeightedSteps steps_;
+  std::string base_name_;                         // of the directory in each side
+  std::vector<std::unique_ptr<TreeSide>> sides_;  // under test; whoever derives fills it
+  std::unique_ptr<LocalTree> reference_;
+  std::vector<std::string> names_;
+  TreeCaller caller_;  // of this step
+
+ private:
+  void make(const std::string& text, const std::string& path, NameModel::Kind kind, const Call& call);
+  void add_steps();
   void step();
   void create_file();
   void make_directory();
@@ -88,30 +106,21 @@ class RandomTree {
   void change_mode();
   void change_owner();
   void change_times();
-  void truncate();
+  void change_size();
   void write_file();
   void read_file();
-  void list();
-  void read_link();
-  void xattr();
-  void look();
-  void hold();
-  void use_held();
-  void odd_paths();
-  void check_all();
-  void check_model();
+  void ask_access();
 
-  const RandomTreeOptions options_;
-  SeededRandom random_;
-  StepLog log_;
-  NameModel model_;
-  std::string base_name_;
-  std::vector<int> views_;  // descriptors of the directories under test
-  int reference_ = -1;
-  std::vector<std::string> names_;
-  std::vector<Held> held_;
-  Who who_;
-  mode_t umask_ = 0;
+  int answer(TreeSide& side, const Call& call, std::string& value) const;
+  std::vector<struct stat> stats(TreeSide& side, const std::vector<std::string>& paths) const;
+  bool may_differ(int expected, int got, bool long_name) const;
+  void look_at(TreeSide& side, const std::string& path);
+  [[noreturn]] void fail_at(const std::string& path, const std::string& expected,
+                            const std::string& got) const;
+  void check_all();
+  void check_model(TreeSide& side);
+
+  bool long_name_ = false;  // this step has a name of more than 255 bytes
 };
 
 }  // namespace shima

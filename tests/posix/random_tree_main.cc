@@ -1,40 +1,23 @@
 // posix_random_tree: random operations on the tree of any mounted directory, against a reference directory
-// and a model. See random_tree.h.
+// and a model. See mounted_random_tree.h.
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
-#include "tests/posix/random_tree.h"
+#include "tests/posix/mounted_random_tree.h"
 
 namespace {
 
 int run(int argc, char** argv) {
   shima::RandomTreeOptions options;
-  bool no_times = false;
+  std::vector<std::string> directories;
   CLI::App app(
       "Random operations on a directory tree, compared with a reference file system and a model. As root.");
-  app.add_option("directories", options.directories,
-                 "directories; several: mounts of one volume, used in turn")
+  app.add_option("directories", directories, "directories; several: mounts of one volume, used in turn")
       ->required()
       ->check(CLI::ExistingDirectory);
-  app.add_option("--reference", options.reference, "a directory on ext4 or tmpfs")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--seed", options.seed, "the same seed does the same operations")->capture_default_str();
-  app.add_option("--operations", options.operations, "how many")->capture_default_str();
-  app.add_option("--names", options.names, "about so many names exist at a time")
-      ->check(CLI::Range(uint64_t{5}, uint64_t{100'000}))
-      ->capture_default_str();
-  app.add_flag("--no-times", no_times, "do not compare which times change (kernels before 6.13)");
-  app.add_flag("--trace", options.trace, "print every step");
+  options.add_options(app);
   CLI11_PARSE(app, argc, argv);
-  options.compare_times = !no_times;
-  for (int i = 0; i < argc; ++i) options.again += (i ? " " : "") + std::string(argv[i]);
-
-  std::printf("random_tree: seed %llu, %llu operations\n", static_cast<unsigned long long>(options.seed),
-              static_cast<unsigned long long>(options.operations));
-  shima::RandomTree(options).run();
-  std::printf("random_tree: no difference\n");
-  return 0;
+  options.remember(argc, argv);
+  return shima::run_to_the_end("random_tree", options.run, shima::MountedRandomTree(options, directories));
 }
 
 }  // namespace

@@ -123,16 +123,28 @@ std::string describe(int root, const std::string& path) {
   return describe(stat);
 }
 
-std::string list_directory(int root, const std::string& path) {
-  std::vector<Entry> entries;
-  if (const int error = read_entries(root, path, entries); error != 0) return error_name(error);
-  std::vector<std::string> lines;
-  lines.reserve(entries.size());
-  for (const Entry& entry : entries) lines.push_back(entry.name + " " + type_name(DTTOIF(entry.type)) + "\n");
+std::string octal(mode_t mode) {
+  std::array<char, 16> text{};
+  snprintf(text.data(), text.size(), "0%o", mode);
+  return text.data();
+}
+
+std::string joined(std::vector<std::string> lines) {
   std::sort(lines.begin(), lines.end());
   std::string all;
-  for (const std::string& line : lines) all += line;
+  for (const std::string& line : lines) all += line + "\n";
   return all;
+}
+
+int list_directory(int root, const std::string& path, bool types, std::string& lines) {
+  std::vector<Entry> entries;
+  if (const int error = read_entries(root, path, entries); error != 0) return error;
+  std::vector<std::string> each;
+  for (const Entry& entry : entries) {
+    each.push_back(entry.name + (types ? std::string(" ") + type_name(DTTOIF(entry.type)) : ""));
+  }
+  lines = joined(std::move(each));
+  return 0;
 }
 
 std::string list_xattrs(const std::string& path) {
@@ -146,12 +158,9 @@ std::string list_xattrs(const std::string& path) {
     const ssize_t length = lgetxattr(path.c_str(), name, value.data(), value.size());
     lines.push_back(
         std::string(name) + "=" +
-        (length < 0 ? error_name(errno) : std::string(value.data(), static_cast<size_t>(length))) + "\n");
+        (length < 0 ? error_name(errno) : std::string(value.data(), static_cast<size_t>(length))));
   }
-  std::sort(lines.begin(), lines.end());
-  std::string all;
-  for (const std::string& line : lines) all += line;
-  return all;
+  return joined(std::move(lines));
 }
 
 std::map<std::string, std::string> describe_tree(int root) {

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace shima {
 
@@ -17,8 +18,13 @@ std::string describe(const struct stat& stat);
 // Name of an errno ("ENOENT"); "done" for 0.
 std::string error_name(int error);
 
-// Names and types of a directory's entries, sorted, one a line; or an errno's name.
-std::string list_directory(int root, const std::string& path);
+// "0644".
+std::string octal(mode_t mode);
+
+// Names, with `types` also types, of a directory's entries, sorted, one a line. Returns an errno, or 0.
+int list_directory(int root, const std::string& path, bool types, std::string& lines);
+// Sorted, each with a newline behind it.
+std::string joined(std::vector<std::string> lines);
 // Names of the user.* attributes, sorted, each with its value.
 std::string list_xattrs(const std::string& absolute_path);
 

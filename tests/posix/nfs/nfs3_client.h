@@ -38,6 +38,7 @@ struct NfsSet {
 };
 
 constexpr int kNoAnswer = -1;
+constexpr int kNfsPatienceSeconds = 60;
 
 struct NfsAnswer {
   int status = kNoAnswer;

@@ -76,6 +76,7 @@ NfsPaths::Found NfsPaths::find(const std::string& path) const {
 }
 
 NfsPaths::Place NfsPaths::place(const std::string& path) const {
+  if (path.empty()) return {ENOENT, "", ""};
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return {0, base_, path};
   Found parent = find(path.substr(0, slash));
@@ -84,30 +85,18 @@ NfsPaths::Place NfsPaths::place(const std::string& path) const {
   return {parent.error, std::move(parent.handle), path.substr(slash + 1)};
 }
 
-std::string NfsPaths::describe(const std::string& path) const {
+int NfsPaths::list(const std::string& path, bool plus, uint32_t count, std::string& lines) const {
   const Found found = find(path);
-  return found.error != 0 ? error_name(found.error) : shima::describe(stat_of(found.attributes));
-}
-
-std::string NfsPaths::list(const std::string& path, bool plus, uint32_t count) const {
-  const Found found = find(path);
-  if (found.error != 0) return error_name(found.error);
+  if (found.error != 0) return found.error;
   const NfsListing listing = client_.list(found.handle, plus, count);
-  if (listing.status != NFS3_OK) return error_name(errno_of_nfs(listing.status));
-  std::vector<std::string> lines;
+  if (listing.status != NFS3_OK) return errno_of_nfs(listing.status);
+  std::vector<std::string> each;
   for (const NfsEntry& entry : listing.entries) {
-    std::string type;
-    if (plus) {
-      const std::string text =
-          entry.attributes ? shima::describe(stat_of(*entry.attributes)) : "no attributes";
-      type = " " + text.substr(0, text.find(' '));
-    }
-    lines.push_back(entry.name + type + "\n");
+    const std::string text = entry.attributes ? describe(stat_of(*entry.attributes)) : "without attributes";
+    each.push_back(entry.name + (plus ? " " + text.substr(0, text.find(' ')) : ""));
   }
-  std::sort(lines.begin(), lines.end());
-  std::string all;
-  for (const std::string& line : lines) all += line;
-  return all;
+  lines = joined(std::move(each));
+  return 0;
 }
 
 void NfsPaths::walk(const std::string& directory, const std::string& path, uint32_t count,
@@ -142,7 +131,7 @@ std::map<std::string, std::string> NfsPaths::describe_tree(uint32_t count) const
   std::map<uint64_t, std::string> first_names;
   walk(base_, "", count, [&](const std::string& path, const NfsEntry& entry) {
     // A file's attributes are from the listing of its directory; with several names it is listed there, too.
-    std::string text = shima::describe(stat_of(*entry.attributes));
+    std::string text = describe(stat_of(*entry.attributes));
     if (entry.attributes->fileid != entry.inode) text += " with another fileid";
     if (entry.attributes->type == NF3REG) text += " " + contents(entry);
     if (entry.attributes->type == NF3LNK) text += " -> " + client_.readlink(entry.handle).bytes;

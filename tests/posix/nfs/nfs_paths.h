@@ -28,17 +28,15 @@ class NfsPaths {
     fattr3 attributes{};
   };
   Found find(const std::string& path) const;
-  // The directory that has, or would have, the path's last name.
+  // The directory that has, or would have, the path's last name; ENOENT for the root.
   struct Place {
     int error = 0;
     std::string directory, name;
   };
   Place place(const std::string& path) const;
 
-  // As describe() of tree_description.h.
-  std::string describe(const std::string& path) const;
-  // As list_directory(): names and types, sorted. Pages of `count` bytes.
-  std::string list(const std::string& path, bool plus, uint32_t count) const;
+  // As list_directory() of tree_description.h; `plus`: with types. Pages of `count` bytes.
+  int list(const std::string& path, bool plus, uint32_t count, std::string& lines) const;
   // As describe_tree().
   std::map<std::string, std::string> describe_tree(uint32_t count) const;
   void empty_tree() const;

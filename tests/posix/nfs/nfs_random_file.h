@@ -1,8 +1,5 @@
-// NfsRandomFile: random operations on one file through NFSv3 (READ, WRITE stable and not, COMMIT, several
-// WRITEs at once, SETATTR of the size, GETATTR), against a model of its bytes.
-//
-// With several servers (access servers of one volume) each operation goes through one of them, drawn at
-// random: what one did, all must show. Attributes that an answer carries must be right, too.
+// NfsRandomFile: RandomFile through NFSv3: READ, WRITE stable and not, COMMIT, several WRITEs at once,
+// SETATTR of the size, GETATTR. Attributes that an answer carries must be right, too.
 #pragma once
 
 #include <cstdint>
@@ -10,62 +7,38 @@
 #include <string>
 #include <vector>
 
-#include "tests/posix/byte_model.h"
 #include "tests/posix/nfs/nfs3_client.h"
-#include "tests/posix/seeded_random.h"
-#include "tests/posix/step_log.h"
+#include "tests/posix/random_file.h"
 
 namespace shima {
 
-struct NfsRandomFileOptions {
-  std::vector<std::string> servers;  // HOST:PORT, at least one
-  std::string volume;
-  uint64_t seed = 1;
-  uint64_t operations = 100'000;
-  uint64_t max_size = 1 << 20;  // bytes
-  uint64_t max_io = 64 << 10;   // bytes of one operation
-  bool trace = false;           // print every step
-  std::string again;            // the command line, for the report
-};
-
-class NfsRandomFile {
+class NfsRandomFile : public RandomFile {
  public:
-  explicit NfsRandomFile(NfsRandomFileOptions options);
-  ~NfsRandomFile();
-  NfsRandomFile(const NfsRandomFile&) = delete;
-  NfsRandomFile& operator=(const NfsRandomFile&) = delete;
+  // `servers`: HOST:PORT, at least one; several are access servers of the same volume.
+  NfsRandomFile(RandomFileOptions options, const std::vector<std::string>& servers,
+                const std::string& volume);
+  ~NfsRandomFile() override;
 
-  void run();  // ends the process at the first difference
+ protected:
+  uint64_t read_at(size_t view, Range range) override;
+  void write_at(size_t view, uint64_t offset, std::span<const uint8_t> bytes) override;
+  void append_bytes(size_t view, std::span<const uint8_t> bytes) override;
+  void set_size(size_t view, uint64_t size) override;
+  void check_attributes(size_t view) override;
 
  private:
-  struct Range {
-    uint64_t offset = 0, length = 0;
-  };
-  Nfs3Client& any_client() { return *clients_[random_.below(clients_.size())]; }
-  Range any_range();
-
-  void step();
-  void read();
-  void write();
+  Nfs3Client& any_client() { return *clients_[any_view()]; }
   void write_several();
-  void append();
-  void truncate();
   void set_size_and_more();
   void write_nothing();
-  void check_all();
-  void check_attributes();
 
-  // Fails unless the call was done and what it says of the file fits. `before`: the size before it.
-  void check_done(const char* what, const NfsAnswer& answer, const Nfs3Client& client, uint64_t before);
-  void compare(const char* what, uint64_t offset, const std::string& got);
+  // Fails unless the call was done and what it says of the file fits: the sizes before and after it.
+  void check_done(const char* what, const NfsAnswer& answer, const Nfs3Client& client, uint64_t before,
+                  uint64_t after);
+  fattr3 attributes(Nfs3Client& client, uint64_t size);  // checked
 
-  const NfsRandomFileOptions options_;
-  SeededRandom random_;
-  StepLog log_;
-  ByteModel model_;
   std::vector<std::unique_ptr<Nfs3Client>> clients_;
-  std::string name_, file_;  // file_: its handle
-  std::vector<uint8_t> buffer_;
+  std::string file_;  // its handle
   int64_t last_ctime_ns_ = 0;
 };
 

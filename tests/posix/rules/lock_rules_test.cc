@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "tests/posix/rules/posix_fixture.h"
@@ -55,6 +57,27 @@ class Locks : public PosixRules {
   }
 
   std::string name_;
+};
+
+// Of two processes, 0 and 1: neither goes on before both have come.
+class Meeting {
+ public:
+  Meeting() {
+    for (auto& ends : pipes_) EXPECT_EQ(pipe(ends.data()), 0);
+  }
+  ~Meeting() {
+    for (auto& ends : pipes_) {
+      close(ends[0]);
+      close(ends[1]);
+    }
+  }
+  bool come(int who) {
+    char word = 'x';
+    return ::write(pipes_[who][1], &word, 1) == 1 && ::read(pipes_[1 - who][0], &word, 1) == 1;
+  }
+
+ private:
+  std::array<std::array<int, 2>, 2> pipes_{};
 };
 
 bool is_refused(int error) { return error == EAGAIN || error == EACCES; }
@@ -193,6 +216,29 @@ TEST_F(Locks, WaitingProcessCanBeKilled) {
   EXPECT_TRUE(WIFSIGNALED(status));
   ASSERT_EQ(lock(file.get(), F_UNLCK), 0);
   EXPECT_TRUE(soon([&] { return seen_by_another(0, 0) == F_UNLCK; }));
+}
+
+// Two processes have a lock each and wait for the other's: one gets EDEADLK, and then the other its lock.
+TEST_F(Locks, WaitingInACircleIsRefused) {
+  std::array<pid_t, 2> children{};
+  Meeting both_have_one;
+  for (int i = 0; i < 2; ++i) {
+    children[i] = fork();
+    if (children[i] != 0) continue;
+    const File file(open(name_.c_str(), O_RDWR));
+    if (lock(file.get(), F_WRLCK, i * 10, 10) != 0) _exit(1);
+    if (!both_have_one.come(i)) _exit(2);
+    alarm(20);
+    _exit(lock(file.get(), F_WRLCK, (1 - i) * 10, 10, F_SETLKW));
+  }
+  std::multiset<int> results;
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << "it waited for ever";
+    results.insert(WEXITSTATUS(status));
+  }
+  EXPECT_EQ(results, (std::multiset<int>{0, EDEADLK}));
 }
 
 TEST_F(Locks, OfdLocksBelongToTheOpenFile) {
