@@ -29,12 +29,13 @@ void SessionLocks::set_lock(uint64_t ticket, LockRange lock, bool wait, FileCont
 void SessionLocks::ask(uint64_t ticket) {
   auto it = waits_.find(ticket);
   if (it == waits_.end()) return;
-  if (it->second.cancelled) return end(ticket, EINTR);
+  if (it->second.given_up != 0) return end(ticket, it->second.given_up);
   JobRequest request;
   *request.mutable_set_lock()->mutable_lock() = it->second.lock;
   if (int error = prepare(request)) return end(ticket, error);
   bool wait = it->second.pause_ms != 0 && it->second.lock.type() != metadata::v1::LOCK_TYPE_UNLOCK;
   it->second.asking = true;
+  if (wait) circles_.asks(ticket, request.set_lock().lock());
   context_.job(request, [this, ticket, wait, request](const JobReply& reply) {
     answered(ticket, wait, request, reply);
   });
@@ -47,20 +48,26 @@ void SessionLocks::answered(uint64_t ticket, bool wait, const JobRequest& reques
   bool unlock = request.set_lock().lock().type() == metadata::v1::LOCK_TYPE_UNLOCK;
   if (reply.error() == ENOTCONN) return end(ticket, unlock ? 0 : ENOLCK);
   if (reply.error() != EAGAIN || !wait) return end(ticket, reply.error());
-  if (waiting.cancelled) return end(ticket, EINTR);
+  if (waiting.given_up != 0) return end(ticket, waiting.given_up);
   context_.after(waiting.pause_ms, [this, ticket] { ask(ticket); });
   waiting.pause_ms = std::min<uint64_t>(waiting.pause_ms * 2, context_.options().lock_retry_max_ms);
+  circles_.refused(ticket, reply.conflict());
+  if (auto youngest = circles_.circle_through(ticket)) give_up(*youngest, EDEADLK);
 }
 
-void SessionLocks::cancel(uint64_t ticket) {
+void SessionLocks::cancel(uint64_t ticket) { give_up(ticket, EINTR); }
+
+void SessionLocks::give_up(uint64_t ticket, int error) {
   auto it = waits_.find(ticket);
-  if (it == waits_.end()) return;
-  it->second.cancelled = true;
+  if (it == waits_.end() || it->second.given_up != 0) return;
+  it->second.given_up = error;
+  circles_.end(ticket);
   // One that is being asked for may just be granted: its answer decides.
-  if (!it->second.asking) end(ticket, EINTR);
+  if (!it->second.asking) end(ticket, error);
 }
 
 void SessionLocks::end(uint64_t ticket, int error) {
+  circles_.end(ticket);
   auto ended = waits_.extract(ticket);
   ended.mapped().done(error);
 }

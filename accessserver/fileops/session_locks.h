@@ -1,7 +1,8 @@
 // SessionLocks: file locks in the session's name: waiting, cancelling, and what becomes of them when the
 // session is lost (R21).
 //
-// A wait is a retry with growing pauses. When the session is lost its locks are: an owner that had one on an
+// A wait is a retry with growing pauses; of waits of this session that are a circle the youngest fails with
+// EDEADLK (LockWaits). When the session is lost its locks are: an owner that had one on an
 // inode gets ENOLCK for new locks there until it has unlocked the whole range or released its locks (as
 // close(2) does), and writes to the inode fail with EIO until then: nobody must go on writing in the belief
 // that it has a lock. While the session is not trusted (SessionKeeper), writes to inodes on which it has
@@ -14,6 +15,7 @@
 #include <unordered_map>
 
 #include "accessserver/fileops/file_context.h"
+#include "accessserver/fileops/lock_waits.h"
 #include "accessserver/fileops/session_keeper.h"
 
 namespace shima {
@@ -43,13 +45,14 @@ class SessionLocks {
     metadata::v1::LockRange lock;
     FileContext::ErrorDone done;
     uint64_t pause_ms = 0;
-    bool cancelled = false;
+    int given_up = 0;  // EINTR: cancelled; EDEADLK
     bool asking = false;
   };
 
   void ask(uint64_t ticket);
   void answered(uint64_t ticket, bool wait, const metadata::v1::JobRequest& request,
                 const metadata::v1::JobReply& reply);
+  void give_up(uint64_t ticket, int error);
   void end(uint64_t ticket, int error);
   void forget(uint64_t inode, Owner owner);
 
@@ -57,6 +60,7 @@ class SessionLocks {
   SessionKeeper& sessions_;
   std::unordered_map<uint64_t, Holders> holders_;  // by inode
   std::unordered_map<uint64_t, Wait> waits_;       // by ticket
+  LockWaits circles_;
 };
 
 }  // namespace shima
