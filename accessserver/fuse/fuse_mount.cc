@@ -4,10 +4,12 @@
 #include <signal.h>
 
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -27,6 +29,8 @@ constexpr uint32_t kReadaheadBytes = 2 << 20;
 constexpr uint32_t kMaxBackground = 256;
 constexpr uint32_t kMaxThreads = 64;
 constexpr uint32_t kLongestTimeoutMs = 60'000;
+// After the last umount(2) the kernel ends the connection at once, and the threads hear of it.
+constexpr std::chrono::milliseconds kConnectionEnd{1000};
 
 std::mutex last_words_mutex;
 std::string last_words;  // of libfuse, for the error of a mount that failed
@@ -79,6 +83,7 @@ class FuseMount::Impl {
  private:
   Status mount_session();
   void serve();
+  bool connection_ends_soon();
   void close_everything();
 
   FuseOptions options_;
@@ -87,6 +92,8 @@ class FuseMount::Impl {
   std::thread thread_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  dev_t device_ = 0;
+  bool connection_ended_ = false;
   bool ended_ = false;
 };
 
@@ -153,6 +160,12 @@ Status FuseMount::Impl::start() {
   if (!point) return point.status();
   options_.mount_point = *point;
   SHIMA_RETURN_IF_ERROR(mount_session());
+  const std::optional<dev_t> device = device_at(options_.mount_point);
+  if (!device) {
+    fuse_session_unmount(session_);
+    return {Code::kIo, options_.mount_point + " went away while it was mounted on"};
+  }
+  device_ = *device;
 
   // Signals are for the threads of the program.
   sigset_t all, before;
@@ -174,6 +187,11 @@ void FuseMount::Impl::serve() {
   fuse_loop_cfg_destroy(config);
   if (result != 0) log(LogLevel::kWarning, "fuse", "the loop of " + options_.mount_point + " ended early");
 
+  {
+    std::lock_guard lock(mutex_);
+    connection_ended_ = true;
+    changed_.notify_all();
+  }
   server_.waiting_locks.end();
   server_.in_flight.wait_idle();
   close_everything();
@@ -195,9 +213,28 @@ void FuseMount::Impl::close_everything() {
 
 Status FuseMount::Impl::unmount(bool force) {
   if (!mounted()) return {};
-  SHIMA_RETURN_IF_ERROR(unmount_point(options_.mount_point, force));
+  // What is there may be someone else's by now: after an unmount from outside, or mounted on top.
+  const bool ours = device_at(options_.mount_point) == device_;
+  if (ours) SHIMA_RETURN_IF_ERROR(unmount_point(options_.mount_point, force));
+  const bool aborted = ours && force;  // by MNT_FORCE
+  if (!aborted && !connection_ends_soon() && connection_lives(device_)) {
+    if (!force && !server_.open_files.handles().empty()) {
+      return {
+          Code::kFailedPrecondition,
+          "the volume is off " + options_.mount_point +
+              ", but files are open in another mount namespace or since a lazy unmount; end what uses them "
+              "(grep " +
+              options_.mount_point + " /proc/*/mounts finds namespaces), or unmount with force"};
+    }
+    SHIMA_RETURN_IF_ERROR(abort_connection(device_));
+  }
   wait();
   return {};
+}
+
+bool FuseMount::Impl::connection_ends_soon() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kConnectionEnd, [this] { return connection_ended_; });
 }
 
 void FuseMount::Impl::wait() {

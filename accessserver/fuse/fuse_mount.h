@@ -65,12 +65,16 @@ class FuseMount {
   FuseMount(const FuseMount&) = delete;
   FuseMount& operator=(const FuseMount&) = delete;
 
-  // Unmounts and waits for requests in flight. kFailedPrecondition: somebody uses it (EBUSY); it stays
-  // mounted.
+  // Unmounts and waits for requests in flight. kFailedPrecondition: somebody uses it (EBUSY), and it stays
+  // mounted; or it is off the mount point, but files are open where umount(2) does not reach: in another
+  // mount namespace that has a copy of the mount (each new namespace copies all mounts), or after somebody's
+  // lazy unmount. These are served on. Copies in which nothing is open end with this call.
   Status unmount();
-  // Takes the mount away from whoever uses it: what they have open answers ENOTCONN.
+  // Takes the mount away from whoever uses it, in whatever namespace: what they have open answers ENOTCONN.
   Status force_unmount();
-  // Until the mount is gone and every request has been answered and every open closed.
+  // Until the mount is gone and every request has been answered and every open closed. When somebody else
+  // unmounts it, copies of it in other mount namespaces, and what is open after a lazy unmount, are still
+  // served: then it waits for their end, too, unless unmount() or force_unmount() is called.
   void wait();
   bool mounted() const;
 

@@ -151,6 +151,10 @@ void run_job(const ReplyPtr& reply, metadata::v1::JobRequest job,
                             });
 }
 
+void answer_done(const ReplyPtr& reply, metadata::v1::JobRequest job) {
+  run_job(reply, std::move(job), [reply](const metadata::v1::JobReply&) { reply->done(); });
+}
+
 void close_file(FuseServer& server, uint64_t handle, std::function<void()> done) {
   const OpenFiles::Closed closed = server.open_files.close(handle);
   if (!closed.known) return done();

@@ -66,6 +66,8 @@ metadata::v1::JobRequest job_of(fuse_req_t request);
 // Runs the job; an error answers the request, else `done` does.
 void run_job(const ReplyPtr& reply, metadata::v1::JobRequest job,
              std::function<void(const metadata::v1::JobReply&)> done);
+// The same for jobs whose reply holds nothing for the kernel.
+void answer_done(const ReplyPtr& reply, metadata::v1::JobRequest job);
 // Closes an open (RELEASE, or one that failed half way, or the end of the mount): its locks go first. `done`
 // on any thread, perhaps inside the call.
 void close_file(FuseServer& server, uint64_t handle, std::function<void()> done);

@@ -1,5 +1,6 @@
 #include "accessserver/fuse/mount_point.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -17,7 +18,33 @@ namespace shima {
 
 namespace {
 
+constexpr const char* kControlFiles = "/sys/fs/fuse/connections/";
+
 std::string error_text() { return strerror(errno); }
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  operator int() const { return number_; }
+
+ private:
+  const int number_;
+};
+
+// The kernel's directory of a connection; the major number of its device is 0.
+std::string connection_name(dev_t device) { return std::to_string(minor(device)); }
+
+// The control files of all connections, mounted nowhere: many containers have none at kControlFiles.
+int mount_control_files() {
+  const Descriptor context(fsopen("fusectl", FSOPEN_CLOEXEC));
+  if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return -1;
+  return fsmount(context, FSMOUNT_CLOEXEC, 0);
+}
 
 }  // namespace
 
@@ -62,6 +89,33 @@ Status unmount_point(const std::string& path, bool force) {
             path + " is in use; end what uses it (fuser -vm), or unmount with force"};
   }
   return {Code::kIo, "cannot unmount " + path + ": " + error_text()};
+}
+
+std::optional<dev_t> device_at(const std::string& path) {
+  struct statx found {};
+  if (statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &found) != 0) {
+    return std::nullopt;
+  }
+  return makedev(found.stx_dev_major, found.stx_dev_minor);
+}
+
+bool connection_lives(dev_t device) {
+  const std::string name = connection_name(device);
+  if (access((kControlFiles + name).c_str(), F_OK) == 0) return true;
+  const Descriptor control(mount_control_files());
+  return control < 0 || faccessat(control, name.c_str(), F_OK, 0) == 0;
+}
+
+Status abort_connection(dev_t device) {
+  const std::string name = connection_name(device) + "/abort";
+  const Descriptor mounted(open((kControlFiles + name).c_str(), O_WRONLY | O_CLOEXEC));
+  if (mounted >= 0 && write(mounted, "1", 1) == 1) return {};
+  const Descriptor control(mount_control_files());
+  if (control < 0) return {Code::kIo, "cannot reach the control files of FUSE connections: " + error_text()};
+  const Descriptor abort(openat(control, name.c_str(), O_WRONLY | O_CLOEXEC));
+  if (abort < 0 && errno == ENOENT) return {};
+  if (abort >= 0 && write(abort, "1", 1) == 1) return {};
+  return {Code::kIo, "cannot abort FUSE connection " + connection_name(device) + ": " + error_text()};
 }
 
 void set_readahead(const std::string& path, uint32_t bytes) {

@@ -1,7 +1,10 @@
 // The directory that a volume is mounted on, and what mount(8), umount(8) and sysfs do for it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "accessserver/fuse/fuse_mount.h"
@@ -19,6 +22,19 @@ std::string mount_options(const FuseOptions& options, const std::string& volume,
 
 // kFailedPrecondition: in use. No error if nothing is mounted there (any more).
 Status unmount_point(const std::string& path, bool force);
+
+// The device number of what is mounted at `path`, without asking the server behind it; none if there is no
+// such path.
+std::optional<dev_t> device_at(const std::string& path);
+
+// Whether the kernel still has the FUSE file system with this device number, wherever it is mounted; true if
+// it does not tell.
+bool connection_lives(dev_t device);
+// Ends the connection of the FUSE file system with this device number, wherever it is still mounted (another
+// mount namespace, a lazy unmount with open files): its server reads ENODEV, its users get ENOTCONN. No error
+// if there is no such connection (any more). kIo: the kernel refuses (it takes CAP_SYS_ADMIN). Source:
+// Linux, Documentation/filesystems/fuse.rst, "Control filesystem".
+Status abort_connection(dev_t device);
 
 // Lets the kernel read so far ahead; it begins at 128 KiB, a fraction of a block. Where sysfs is read-only it
 // stays.

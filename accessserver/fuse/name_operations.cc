@@ -16,6 +16,11 @@ namespace {
 using metadata::v1::JobReply;
 using metadata::v1::JobRequest;
 
+// For jobs whose reply has the attributes of what the name means.
+void answer_entry(const ReplyPtr& reply, JobRequest job) {
+  run_job(reply, std::move(job), [reply](const JobReply& answer) { reply->entry(answer.attributes()); });
+}
+
 void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   const ReplyPtr reply = reply_to(request);
   JobRequest job = job_of(request);
@@ -26,7 +31,7 @@ void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     job.mutable_lookup()->set_parent(inode_of(parent));
     job.mutable_lookup()->set_name(name);
   }
-  run_job(reply, std::move(job), [reply](const JobReply& answer) { reply->entry(answer.attributes()); });
+  answer_entry(reply, std::move(job));
 }
 
 // Nothing is kept for a node that the kernel knows: numbers are never given twice, and what is open is
@@ -44,10 +49,6 @@ metadata::v1::Create* create_job(JobRequest& job, fuse_ino_t parent, const char*
   return create;
 }
 
-void run_create(const ReplyPtr& reply, JobRequest job) {
-  run_job(reply, std::move(job), [reply](const JobReply& answer) { reply->entry(answer.attributes()); });
-}
-
 void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
   const ReplyPtr reply = reply_to(request);
   JobRequest job = job_of(request);
@@ -59,21 +60,21 @@ void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
     create->set_rdev_major(major(device));
     create->set_rdev_minor(minor(device));
   }
-  run_create(reply, std::move(job));
+  answer_entry(reply, std::move(job));
 }
 
 void make_directory(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
   const ReplyPtr reply = reply_to(request);
   JobRequest job = job_of(request);
   create_job(job, parent, name, (mode & 07777) | S_IFDIR);
-  run_create(reply, std::move(job));
+  answer_entry(reply, std::move(job));
 }
 
 void symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
   const ReplyPtr reply = reply_to(request);
   JobRequest job = job_of(request);
   create_job(job, parent, name, 0777 | S_IFLNK)->set_target(target);
-  run_create(reply, std::move(job));
+  answer_entry(reply, std::move(job));
 }
 
 void link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char* name) {
@@ -83,7 +84,7 @@ void link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char* na
   link->set_inode(inode_of(node));
   link->set_parent(inode_of(parent));
   link->set_name(name);
-  run_job(reply, std::move(job), [reply](const JobReply& answer) { reply->entry(answer.attributes()); });
+  answer_entry(reply, std::move(job));
 }
 
 void remove(fuse_req_t request, fuse_ino_t parent, const char* name, bool directory) {
@@ -93,7 +94,7 @@ void remove(fuse_req_t request, fuse_ino_t parent, const char* name, bool direct
   remove->set_parent(inode_of(parent));
   remove->set_name(name);
   remove->set_directory(directory);
-  run_job(reply, std::move(job), [reply](const JobReply&) { reply->done(); });
+  answer_done(reply, std::move(job));
 }
 
 void unlink(fuse_req_t request, fuse_ino_t parent, const char* name) { remove(request, parent, name, false); }
@@ -113,7 +114,7 @@ void rename(fuse_req_t request, fuse_ino_t from_parent, const char* from_name, f
   rename->set_to_name(to_name);
   rename->set_no_replace((flags & RENAME_NOREPLACE) != 0);
   rename->set_exchange((flags & RENAME_EXCHANGE) != 0);
-  run_job(reply, std::move(job), [reply](const JobReply&) { reply->done(); });
+  answer_done(reply, std::move(job));
 }
 
 void read_link(fuse_req_t request, fuse_ino_t node) {

@@ -172,7 +172,7 @@ void flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
   release->set_session(server.files.session());
   release->set_owner(info->lock_owner);
   release->set_kind(metadata::v1::LOCK_KIND_POSIX);
-  run_job(reply, std::move(job), [reply](const JobReply&) { reply->done(); });
+  answer_done(reply, std::move(job));
 }
 
 void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
@@ -189,11 +189,6 @@ void open_directory(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   if (fuse_reply_open(reply->take(), &answer) == -ENOENT) undo_open(server, handle);
 }
 
-void release_directory(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  const ReplyPtr reply = reply_to(request);
-  close_file(reply->server(), info->fh, [reply] { reply->done(); });
-}
-
 }  // namespace
 
 void add_open_operations(fuse_lowlevel_ops& operations) {
@@ -202,7 +197,7 @@ void add_open_operations(fuse_lowlevel_ops& operations) {
   operations.flush = flush;
   operations.release = release;
   operations.opendir = open_directory;
-  operations.releasedir = release_directory;
+  operations.releasedir = release;
 }
 
 }  // namespace shima

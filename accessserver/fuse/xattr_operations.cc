@@ -31,7 +31,7 @@ void set_xattr(fuse_req_t request, fuse_ino_t node, const char* name, const char
   set->set_value(value, size);
   set->set_create((flags & XATTR_CREATE) != 0);
   set->set_replace((flags & XATTR_REPLACE) != 0);
-  run_job(reply, std::move(job), [reply](const JobReply&) { reply->done(); });
+  answer_done(reply, std::move(job));
 }
 
 // getxattr(2), listxattr(2): size 0 asks how much there is.
@@ -78,7 +78,7 @@ void remove_xattr(fuse_req_t request, fuse_ino_t node, const char* name) {
   JobRequest job = job_of(request);
   job.mutable_remove_xattr()->set_inode(inode_of(node));
   job.mutable_remove_xattr()->set_name(name);
-  run_job(reply, std::move(job), [reply](const JobReply&) { reply->done(); });
+  answer_done(reply, std::move(job));
 }
 
 }  // namespace

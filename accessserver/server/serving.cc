@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <chrono>
@@ -11,24 +12,17 @@
 #include <thread>
 
 #include "accessserver/fuse/fuse_mount.h"
-#include "accessserver/nfs/nfs_server.h"
+#include "accessserver/server/access_membership.h"
 #include "accessserver/server/access_metrics.h"
 #include "accessserver/server/cluster_volumes.h"
-#include "accessserver/server/shared_address.h"
+#include "accessserver/server/nfs_service.h"
 #include "accessserver/server/volume_registry.h"
 #include "common/observe/log.h"
+#include "common/program/ending_signals.h"
 #include "common/runtime/clock.h"
-#include "common/runtime/event_loop.h"
 
 namespace shima {
 namespace {
-
-void wait_for_ending_signal() {
-  const sigset_t ends = ending_signals();
-  int number = 0;
-  sigwait(&ends, &number);
-  log(LogLevel::kInfo, "server", "stopping");
-}
 
 // A volume whose core servers do not answer must not keep the process from ending.
 class StopLimit {
@@ -100,9 +94,9 @@ void add_samples(std::vector<MetricSample>& samples, const NfsStatistics& s) {
   add("nfs_bound_bytes", s.bound_bytes);
 }
 
-// Null, if metrics are off. `server` may be null.
+// Null, if metrics are off. `nfs` may be null.
 Result<std::unique_ptr<AccessMetrics>> start_metrics(const AccessOptions& options, ClusterVolumes& volumes,
-                                                     const NfsServer* server) {
+                                                     const NfsService* nfs) {
   if (options.metrics_port == 0) return std::unique_ptr<AccessMetrics>();
   const uint64_t started_ms = real_clock().now_ms();
   return AccessMetrics::start(options.metrics_address, options.metrics_port, options.name, [=, &volumes] {
@@ -111,33 +105,10 @@ Result<std::unique_ptr<AccessMetrics>> start_metrics(const AccessOptions& option
     const std::vector<NamedVolumeStats> open = volumes.stats();
     samples.push_back({"access_open_volumes", static_cast<double>(open.size()), ""});
     for (const NamedVolumeStats& volume : open) add_samples(samples, volume);
-    if (server) add_samples(samples, server->statistics());
+    if (nfs) add_samples(samples, nfs->statistics());
     return samples;
   });
 }
-
-// The event loops of NFS connections, started and stopped together.
-class NfsLoops {
- public:
-  explicit NfsLoops(uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-      loops_.push_back(std::make_unique<EventLoop>("nfs-" + std::to_string(i)));
-      loops_.back()->start();
-    }
-  }
-  ~NfsLoops() { stop(); }
-  void stop() {
-    for (auto& loop : loops_) loop->stop();
-  }
-  std::vector<EventLoop*> all() const {
-    std::vector<EventLoop*> pointers;
-    for (const auto& loop : loops_) pointers.push_back(loop.get());
-    return pointers;
-  }
-
- private:
-  std::vector<std::unique_ptr<EventLoop>> loops_;
-};
 
 FuseOptions fuse_options(const AccessOptions& options) {
   FuseOptions fuse;
@@ -172,84 +143,78 @@ void unmount(FuseMount& mount, const std::string& path) {
   if (!status.is_ok()) log(LogLevel::kError, "server", "cannot unmount " + path + ": " + status.to_string());
 }
 
-// NFS on the site's shared address while it is here.
-class SharedService {
- public:
-  // Nothing to do without the option.
-  Status start(const AccessOptions& options, const NfsServerOptions& nfs, uint16_t port, NfsLoops& loops,
-               Exports& exports) {
-    if (!options.shared_address) return Status::ok();
-    auto etcd = EtcdClient::create(options.etcd_endpoints);
-    if (!etcd.is_ok()) return etcd.status();
-    etcd_ = std::move(*etcd);
-    NfsServerOptions there = nfs;
-    there.address = options.shared_address->address;
-    there.port = port;
-    SharedAddress::Handlers handlers;
-    bool everywhere = nfs.address == "0.0.0.0" || nfs.address == "::";  // then it is served there already
-    handlers.taken = [this, there, everywhere, &loops, &exports] {
-      if (everywhere) return Status::ok();
-      auto server = NfsServer::open(loops.all(), there, exports);
-      if (server.is_ok()) server_ = std::move(*server);
-      return server.status();
-    };
-    handlers.lost = [this] { server_.reset(); };
-    address_ = std::make_unique<SharedAddress>(
-        *etcd_, SharedAddressOptions{*options.shared_address, options.name}, std::move(handlers));
-    return Status::ok();
-  }
-  void stop() {
-    address_.reset();
-    etcd_.reset();
-  }
-
- private:
-  std::unique_ptr<EtcdClient> etcd_;
-  std::unique_ptr<NfsServer> server_;  // the address' thread's own
-  std::unique_ptr<SharedAddress> address_;
-};
-
-}  // namespace
-
-sigset_t ending_signals() {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  return ends;
+bool end_is_wanted() {
+  sigset_t pending;
+  sigpending(&pending);
+  return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
 }
 
-Status serve_nfs(const AccessOptions& options) {
-  ClusterVolumes volumes(options);
-  VolumeRegistry registry(volumes, options.export_rules);
-  volumes.set_on_gone([&registry](uint64_t volume_id) { registry.forget(volume_id); });
-  NfsLoops loops(options.nfs_threads);
+NfsServerOptions nfs_options(const AccessOptions& options) {
   NfsServerOptions nfs;
   nfs.address = options.nfs_address;
   nfs.port = options.nfs_port;
   nfs.max_connections = options.max_connections;
   nfs.portmapper_port = options.portmapper_port;
-  auto server = NfsServer::open(loops.all(), nfs, registry);
-  if (!server.is_ok()) return server.status();
-  auto metrics = start_metrics(options, volumes, server->get());
-  if (!metrics.is_ok()) return metrics.status();
-  SharedService shared;
-  SHIMA_RETURN_IF_ERROR(shared.start(options, nfs, (*server)->port(), loops, registry));
+  return nfs;
+}
+
+// Core servers would refuse each request of such a mount; its user had better be told at once.
+Status admit_mount(const VolumeLayout& layout, const ClientIdentity& identity) {
+  if (!layout.published_only || std::ranges::count(layout.publications, identity.publication))
+    return Status::ok();
+  // This layout may be older than the publication.
+  if (identity.publication != 0 && layout.config_version.value < identity.publication) return Status::ok();
+  const std::string found = identity.publication == 0
+                                ? "this mount has no publication"
+                                : "publication " + std::to_string(identity.publication) + " of node " +
+                                      identity.node + " is not one of them (any more)";
+  return {Code::kPermissionDenied, "volume " + layout.name + " is for published nodes only, and " + found +
+                                       ": publish it with `shimactl volume publish " + layout.name +
+                                       " NODE`, and give --node NODE --publication ID"};
+}
+
+}  // namespace
+
+Status serve_nfs(const AccessOptions& options) {
+  ClusterVolumes volumes(options);
+  VolumeRegistry registry(volumes, options.export_rules);
+  volumes.set_on_gone([&registry](uint64_t volume_id) { registry.forget(volume_id); });
+  NfsService nfs(volumes, registry, nfs_options(options), options.nfs_threads);
+  AccessMembership membership(options, volumes, registry, nfs);
+  if (Status started = membership.start(end_is_wanted); !started.is_ok()) {
+    if (!end_is_wanted()) return started;
+    log(LogLevel::kInfo, "server", "ended before it was registered");
+    return Status::ok();
+  }
+  Status opened = nfs.open();
+  auto metrics = opened.is_ok() ? start_metrics(options, volumes, &nfs) : opened;
+  if (!metrics.is_ok()) {
+    membership.leave();
+    return metrics.status();
+  }
+  membership.serve();
   log(LogLevel::kInfo, "server",
-      options.name + " serves NFS on " + options.nfs_address + " port " + std::to_string((*server)->port()));
+      options.name + " serves NFS on " + options.nfs_address + " port " + std::to_string(nfs.port()));
   wait_for_ending_signal();
   StopLimit limit;
   metrics->reset();
-  shared.stop();
-  server->reset();
-  loops.stop();
+  membership.stop_serving();
+  nfs.stop();
   registry.stop();
   volumes.stop();
+  membership.leave();
   return Status::ok();
 }
 
 Status serve_mount(const AccessOptions& options) {
   ClusterVolumes volumes(options);
+  volumes.set_admission(admit_mount);
+  volumes.resume({.node = options.node, .publication = options.publication});
+  volumes.set_on_fenced([&options](const ClientIdentity&, const Status& why) {
+    log(LogLevel::kError, "server",
+        "this node's publication was taken away: unmount " + options.mount +
+            ", which can only give errors: " + why.to_string());
+  });
   volumes.set_on_gone([&options](uint64_t) {
     log(LogLevel::kError, "server",
         "volume " + options.volume + " was deleted; unmount " + options.mount +

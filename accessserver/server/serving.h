@@ -6,17 +6,12 @@
 // not begin to serve.
 #pragma once
 
-#include <signal.h>
-
 #include "accessserver/options/access_options.h"
 #include "common/status/status.h"
 
 namespace shima {
 
 inline constexpr unsigned kStopSeconds = 10;
-
-// SIGTERM and SIGINT.
-sigset_t ending_signals();
 
 Status serve_nfs(const AccessOptions& options);
 Status serve_mount(const AccessOptions& options);  // options.mount is set

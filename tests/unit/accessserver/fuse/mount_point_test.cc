@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -40,6 +41,21 @@ TEST_F(MountPoint, UnmountingWhatIsNotMountedIsNoError) {
   if (geteuid() != 0) GTEST_SKIP() << "umount(2) takes root";
   EXPECT_TRUE(unmount_point(directory_, false).is_ok());
   EXPECT_TRUE(unmount_point(directory_ + "/missing", true).is_ok());
+}
+
+TEST_F(MountPoint, HasTheDeviceOfWhatIsMounted) {
+  EXPECT_EQ(device_at(directory_),
+            device_at("/proc/self/root" + std::filesystem::canonical(directory_).string()));
+  EXPECT_NE(device_at(directory_), device_at("/proc"));
+  EXPECT_EQ(device_at(directory_ + "/missing"), std::nullopt);
+}
+
+TEST_F(MountPoint, AbortingAConnectionThatIsGoneIsNoError) {
+  if (geteuid() != 0 || access("/dev/fuse", W_OK) != 0) GTEST_SKIP() << "it takes root and /dev/fuse";
+  const dev_t nobodys = makedev(0, 1'048'575);
+  EXPECT_FALSE(connection_lives(nobodys));
+  const Status status = abort_connection(nobodys);
+  EXPECT_TRUE(status.is_ok()) << status.to_string();
 }
 
 TEST(MountOptions, NameTheVolumeAndFollowTheSettings) {

@@ -1,6 +1,10 @@
 // MountedVolume: a volume in memory, mounted in this process at one or two directories, each with a
 // FileSystem (a session, as an access server has) of its own. Needs root and /dev/fuse; where these are
 // missing the test is skipped and says so.
+//
+// The process gets a mount namespace of its own: whatever else the machine runs (ip netns exec, unshare,
+// containers) copies all mounts into each new namespace, and a mount that was copied is not gone when it is
+// unmounted here.
 #pragma once
 
 #include <gtest/gtest.h>
