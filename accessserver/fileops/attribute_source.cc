@@ -43,11 +43,14 @@ void AttributeSource::answered(uint64_t inode, const std::vector<Done>& served, 
   complete(reply.attributes(), tell_all);
 }
 
+bool AttributeSource::complete_now(const FileAttributes& attributes) {
+  if (attributes.truncating()) return false;
+  learn(attributes);
+  return true;
+}
+
 void AttributeSource::complete(const FileAttributes& attributes, Done done) {
-  if (!attributes.truncating()) {
-    learn(attributes);
-    return done(0, attributes);
-  }
+  if (complete_now(attributes)) return done(0, attributes);
   FileAttributes after = attributes;
   after.clear_truncating();
   after.clear_truncating_from();

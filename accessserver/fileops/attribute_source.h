@@ -31,6 +31,8 @@ class AttributeSource {
   void get(uint64_t inode, Done done);
   // Goes on with what a job has just answered: completes a truncation, remembers. May call `done` at once.
   void complete(const FileAttributes& attributes, Done done);
+  // The same without a callback; false: a truncation has to be completed first, so complete() must be called.
+  bool complete_now(const FileAttributes& attributes);
 
   const FileAttributes* known(uint64_t inode);
   void forget(uint64_t inode);

@@ -165,6 +165,8 @@ void CompletedJobs::show_before(FileAttributes& attributes) const {
 
 void CompletedJobs::complete_one(const RunPtr& run, FileAttributes* attributes) {
   if (attributes->type() != metadata::v1::FILE_TYPE_REGULAR) return;
+  // Most of the many in a listing: nothing to ask anybody for.
+  if (attributes_.complete_now(*attributes) && marks_.merge_from_memory(*attributes)) return;
   run->waiting_for++;
   attributes_.complete(*attributes, [this, run, attributes](int error, const FileAttributes& completed_ones) {
     if (error == ESTALE) {

@@ -3,8 +3,10 @@
 // A change of bytes: wait for earlier changes of overlapping ranges; attributes (fresh, unless the caller's
 // kernel has checked permissions and they are known: what is old in them is found out by the fences);
 // permission, limits, quota; data; and job Written, unless the session's mark is there and the file does not
-// get longer. Written goes after the data if the file gets longer, since nobody may see the new size over old
-// bytes; else beside it.
+// get longer. A privileged caller's write inside a file that is known goes to the groups while the attributes
+// are fetched; whoever may be refused waits for them, since an old owner or mode is found out by nobody.
+// Written goes after the data if the file gets longer, since nobody may see the new size over old bytes; else
+// beside it.
 //
 // Truncations by others meanwhile: data goes only below a high water that the metadata group has under the
 // fence that goes with the data (Written.reserve, in steps that grow with the file), so that every later
@@ -66,6 +68,7 @@ class FileChanger {
     uint32_t tries = 0;
     bool admitted = false;   // permission and quota were looked at
     bool data_done = false;  // the groups have taken the data
+    bool beside = false;     // data and attributes are on their way side by side
     FileAttributes before;   // as the metadata has them
     FileAttributes after;    // what Written answered, if it ran
     bool has_after = false;
@@ -82,6 +85,9 @@ class FileChanger {
   using RunPtr = std::shared_ptr<Run>;
 
   void start(const RunPtr& run);
+  bool may_send_beside(const FileChange& change, const FileAttributes& known) const;
+  void admit_beside(const RunPtr& run);
+  void both_there(const RunPtr& run);
   void fetch(const RunPtr& run);
   void admit(const RunPtr& run);
   void move_data(const RunPtr& run);

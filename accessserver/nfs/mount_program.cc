@@ -103,11 +103,17 @@ void MountProgram::mount(RpcRequestPtr request, const std::string& path) {
   NfsStatus status = check_path(path, mounting->names);
   if (status != NfsStatus::kOk) return answer(std::move(mounting), status, 0);
   const std::string& name = mounting->names[0];
-  if (!exports_.access(name, mounting->request->client()).allowed) {
-    return refuse_unknown_or_forbidden(std::move(mounting));
-  }
+  const Access access = exports_.access(name, mounting->request->client());
+  if (access.try_later) return answer(std::move(mounting), NfsStatus::kServerFault, 0);
+  if (!access.allowed) return refuse_unknown_or_forbidden(std::move(mounting));
   exports_.by_name(name, [this, mounting](Result<std::shared_ptr<FileSystem>> opened) mutable {
     if (!opened) return answer(std::move(mounting), nfs_status_of(opened.status()), 0);
+    // Who may use it may be known only now that it is open.
+    const Access known = exports_.access(mounting->names[0], mounting->request->client());
+    if (!known.allowed) {
+      const NfsStatus refused = known.try_later ? NfsStatus::kServerFault : NfsStatus::kAccess;
+      return answer(std::move(mounting), refused, 0);
+    }
     mounting->volume = opened->get();
     mounting->request->keep(std::move(*opened));
     walk(std::move(mounting), kRootInode, 1);

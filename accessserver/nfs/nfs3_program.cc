@@ -52,7 +52,7 @@ bool Nfs3Program::admit(NfsCallPtr& call, std::shared_ptr<FileSystem> volume) {
   } else {
     call->access = exports_.access(volume->volume_name(), call->request->client());
     if (!call->access.allowed) {
-      status = NfsStatus::kAccess;
+      status = call->access.try_later ? NfsStatus::kJukebox : NfsStatus::kAccess;
     } else if (call->access.read_only && kProcedures[call->procedure].changes) {
       status = NfsStatus::kReadOnly;
     }

@@ -1,10 +1,10 @@
 #include "common/runtime/event_loop.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include <asio/buffer.hpp>
-#include <asio/post.hpp>
 
 #include "common/runtime/clock.h"
 #include "common/runtime/event_loop_asio.h"
@@ -12,28 +12,43 @@
 
 namespace shima {
 
-EventLoop::Impl::Impl(std::string thread_name) : name(std::move(thread_name)), timer_descriptor(context) {
+EventLoop::Impl::Impl(std::string thread_name)
+    : name(std::move(thread_name)), timer_descriptor(context), wake_descriptor(context) {
   int fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
   SHIMA_CHECK(fd >= 0, "timerfd_create failed: is the limit of open files too low?");
   timer_descriptor.assign(fd);
+  fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  SHIMA_CHECK(fd >= 0, "eventfd failed: is the limit of open files too low?");
+  wake_descriptor.assign(fd);
 }
 
 void EventLoop::Impl::run() {
   thread_id = std::this_thread::get_id();
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
   wait_for_timer();
+  wait_for_wake_up();
+  bool ran_tasks = false;
   while (!stopping) {
-    context.run_one();
+    bool run_tasks = take_posted();
+    if (run_tasks) run_batch();
+    // Tasks that post tasks without end do not keep sockets and timers waiting.
+    if (!run_tasks) context.run_one();
+    if (run_tasks && ran_tasks) context.poll_one();
     run_end_of_turn();
+    run_flushes();
+    ran_tasks = run_tasks;
   }
   shut_down();
 }
 
-void EventLoop::Impl::run_posted() {
-  {
-    std::lock_guard lock(mutex);
-    batch.swap(posted);
-  }
+bool EventLoop::Impl::take_posted() {
+  std::lock_guard lock(mutex);
+  wants_wake_up = posted.empty();
+  batch.swap(posted);
+  return !wants_wake_up;
+}
+
+void EventLoop::Impl::run_batch() {
   for (Task& task : batch) {
     task();
     task = Task();  // what it owns goes before the next one runs
@@ -49,6 +64,20 @@ void EventLoop::Impl::run_end_of_turn() {
     task();
   }
   end_of_turn.clear();
+}
+
+void EventLoop::Impl::before_next_wait(Task task) {
+  check_thread();
+  to_flush.push_back(std::move(task));
+}
+
+void EventLoop::Impl::run_flushes() {
+  for (size_t i = 0; i < to_flush.size(); i++) {
+    Task task = std::move(to_flush[i]);
+    task();
+    run_end_of_turn();
+  }
+  to_flush.clear();
 }
 
 void EventLoop::Impl::run_due_timers() {
@@ -85,12 +114,20 @@ void EventLoop::Impl::wait_for_timer() {
                                    });
 }
 
+void EventLoop::Impl::wait_for_wake_up() {
+  wake_descriptor.async_read_some(asio::buffer(&wake_ups, sizeof wake_ups),
+                                  [this](const asio::error_code& error, size_t) {
+                                    if (!error) wait_for_wake_up();
+                                  });
+}
+
 void EventLoop::Impl::shut_down() {
   while (!stop_tasks.empty()) {
     auto node = stop_tasks.extract(stop_tasks.begin());
     node.mapped()();
   }
   run_end_of_turn();
+  run_flushes();
   timer_descriptor.close();
   work.reset();
   std::vector<Task> left;
@@ -99,8 +136,11 @@ void EventLoop::Impl::shut_down() {
     accepts = false;
     left.swap(posted);
   }
+  asio::error_code ignored;
+  wake_descriptor.cancel(ignored);  // not closed: who posts right now may still write to it
   context.poll();  // handlers of closed sockets run with "aborted" and let go of what they hold
   run_end_of_turn();
+  run_flushes();
   left.clear();
   timers.clear();
   deadlines.clear();
@@ -134,14 +174,15 @@ void EventLoop::stop() {
 }
 
 void EventLoop::post(Task task) {
-  bool first = false;
+  bool wake_up = false;
   {
     std::lock_guard lock(impl_->mutex);
     if (!impl_->accepts) return;
-    first = impl_->posted.empty();
     impl_->posted.push_back(std::move(task));
+    wake_up = std::exchange(impl_->wants_wake_up, false);
   }
-  if (first) asio::post(impl_->context, [impl = impl_.get()] { impl->run_posted(); });
+  // The loop itself looks for tasks before it waits.
+  if (wake_up && !on_loop_thread()) eventfd_write(impl_->wake_descriptor.native_handle(), 1);
 }
 
 void EventLoop::at_end_of_turn(Task task) {

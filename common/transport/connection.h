@@ -61,9 +61,9 @@ class Connection {
 
   // Begins to receive. Once.
   virtual void start(ConnectionHandlers handlers) = 0;
-  // Queues the frame; it leaves at the end of the loop's turn, with the others of that turn, in one system
-  // call. Payloads are not copied. After the connection was closed: does nothing. The frame must be within
-  // the limits of frame.h.
+  // Queues the frame; it leaves when the tasks that the loop has now are done, with what these sent, in one
+  // system call. Payloads are not copied. After the connection was closed: does nothing. The frame must be
+  // within the limits of frame.h.
   virtual void send(Frame frame) = 0;
   virtual uint64_t queued_bytes() const = 0;  // not yet taken by the kernel
   virtual void pause_reading() = 0;           // no on_frame from now on

@@ -194,7 +194,7 @@ void TcpConnection::send(Frame frame) {
   if (queued_bytes_ >= options_.drained_below_bytes) above_drain_mark_ = true;
   if (flush_pending_ || waiting_writable_) return;
   flush_pending_ = true;
-  loop_.at_end_of_turn([self = shared_from_this()] { self->flush(); });
+  loop_impl_->before_next_wait([self = shared_from_this()] { self->flush(); });
 }
 
 void TcpConnection::flush() {

@@ -25,6 +25,7 @@ std::string key_of(char kind, uint64_t number, std::string_view name) {
 
 }  // namespace
 
+std::string inode_prefix() { return "i"; }
 std::string inode_key(uint64_t inode) { return key_of('i', inode); }
 std::string entry_key(uint64_t parent, std::string_view name) { return key_of('e', parent, name); }
 std::string cookie_prefix(uint64_t parent) { return key_of('c', parent); }

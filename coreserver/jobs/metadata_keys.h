@@ -8,6 +8,7 @@
 
 namespace shima {
 
+std::string inode_prefix();
 std::string inode_key(uint64_t inode);
 std::string entry_key(uint64_t parent, std::string_view name);
 std::string cookie_prefix(uint64_t parent);  // of all cookie keys of a directory

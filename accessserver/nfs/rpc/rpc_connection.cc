@@ -267,7 +267,7 @@ void RpcConnection::settle(RpcReply reply, size_t charged) {
 void RpcConnection::schedule_flush() {
   if (flush_pending_ || waiting_writable_) return;
   flush_pending_ = true;
-  loop_->loop().at_end_of_turn([self = shared_from_this()] { self->flush(); });
+  loop_impl_->before_next_wait([self = shared_from_this()] { self->flush(); });
 }
 
 void RpcConnection::flush() {

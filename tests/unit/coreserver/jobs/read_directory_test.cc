@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <map>
 
 #include "tests/unit/coreserver/jobs/job_volume.h"
 
@@ -102,6 +103,43 @@ TEST(ReadDirectory, RepliesAreBoundedHoweverMuchIsAskedFor) {
   request.mutable_read_directory()->set_max_bytes(1);
   EXPECT_EQ(volume.run(request).entries_size(), 1) << "one always fits";
   EXPECT_EQ(volume.names(kRootInode).size(), 5000u);
+}
+
+// Inodes that lie close together are read by scans, others one by one: both must show the same.
+TEST(ReadDirectory, AttributesAreThoseOfEachEntryHoweverInodesAreSpread) {
+  JobVolume volume;
+  const uint64_t directory = volume.make_directory(kRootInode, "d"),
+                 other = volume.make_directory(kRootInode, "o");
+  std::map<std::string, uint64_t> made;
+  for (int i = 0; i < 700; i++) {
+    const std::string name = "f" + std::to_string(i);
+    const int between = i < 300 ? i % 2 : i < 400 ? 20 : 0;  // dense, sparse, denser
+    for (int n = 0; n < between; n++) volume.make_file(other, name + "-" + std::to_string(n));
+    made[name] = volume.make_file(directory, name, 0600 + i % 64);
+  }
+  for (int i = 0; i < 20; i++) {
+    const std::string name = "link" + std::to_string(i);
+    made[name] = made["f" + std::to_string(i * 30)];
+    ASSERT_EQ(volume.link(made[name], directory, name).error(), 0);
+  }
+  for (int i = 100; i < 200; i++) {
+    ASSERT_EQ(volume.unlink(directory, "f" + std::to_string(i)).error(), 0);
+    made.erase("f" + std::to_string(i));
+  }
+  std::map<std::string, uint64_t> seen;
+  for (uint64_t after = 2;;) {
+    const pb::JobReply reply = volume.list(directory, after, 333, true);
+    ASSERT_EQ(reply.error(), 0);
+    EXPECT_LE(reply.entries_size(), 333);
+    for (const pb::DirectoryEntry& entry : reply.entries()) {
+      seen[entry.name()] = entry.inode();
+      after = entry.cookie();
+      EXPECT_EQ(entry.attributes().ShortDebugString(), volume.attributes(entry.inode()).ShortDebugString());
+    }
+    if (reply.end()) break;
+    ASSERT_EQ(reply.entries_size(), 333);
+  }
+  EXPECT_EQ(seen, made);
 }
 
 // Making an entry must not read what the directory has already.
