@@ -31,6 +31,7 @@ ExitCode exit_code_of(Code code) {
     case Code::kRequestTooOld:
     case Code::kInternal:
     case Code::kStaleFence:
+    case Code::kFenced:
       break;
   }
   return ExitCode::kRefusedByCluster;

@@ -58,6 +58,26 @@ ordered_json server_json(const cluster::v1::ServerRecord& server) {
           {"disk_total_bytes", server.disk_total_bytes()}};
 }
 
+namespace {
+
+template <typename Publications>
+ordered_json publications_json(const Publications& publications) {
+  ordered_json all = ordered_json::array();
+  for (const auto& publication : publications) all.push_back(publication_json(publication));
+  return all;
+}
+
+}  // namespace
+
+ordered_json publication_json(const cluster::v1::Publication& publication) {
+  return {{"node", publication.node()},
+          {"publication", publication.id()},
+          {"site", publication.site()},
+          {"read_only", publication.read_only()},
+          {"addresses", words(publication.addresses())},
+          {"since_ms", publication.since_ms()}};
+}
+
 ordered_json volume_json(const cluster::v1::VolumeRecord& volume) {
   ordered_json groups = ordered_json::array();
   for (const auto& group : volume.groups()) {
@@ -86,7 +106,9 @@ ordered_json volume_json(const cluster::v1::VolumeRecord& volume) {
           {"max_inodes", volume.max_inodes()},
           {"config_version", volume.config_version()},
           {"deleting", volume.deleting()},
-          {"groups", groups}};
+          {"groups", groups},
+          {"published_only", volume.published_only()},
+          {"publications", publications_json(volume.publications())}};
 }
 
 ordered_json volume_json(const volume::v1::VolumeSummary& volume) {
@@ -100,7 +122,9 @@ ordered_json volume_json(const volume::v1::VolumeSummary& volume) {
           {"max_inodes", volume.max_inodes()},
           {"groups", volume.groups()},
           {"config_version", volume.config_version()},
-          {"deleting", volume.deleting()}};
+          {"deleting", volume.deleting()},
+          {"published_only", volume.published_only()},
+          {"publications", publications_json(volume.publications())}};
 }
 
 }  // namespace shima

@@ -22,6 +22,7 @@ std::vector<std::string> words(const Repeated& repeated) {
 
 nlohmann::ordered_json site_json(const cluster::v1::SiteRecord& site);
 nlohmann::ordered_json server_json(const cluster::v1::ServerRecord& server);
+nlohmann::ordered_json publication_json(const cluster::v1::Publication& publication);
 nlohmann::ordered_json volume_json(const cluster::v1::VolumeRecord& volume);  // with its groups
 nlohmann::ordered_json volume_json(const volume::v1::VolumeSummary& volume);
 

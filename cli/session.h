@@ -43,7 +43,8 @@ using Action = std::function<Status()>;
 // Each adds one group of commands to the program.
 void add_cluster_commands(CLI::App& app, Session& session, Action& chosen);
 void add_volume_commands(CLI::App& app, Session& session, Action& chosen);
-void add_transfer_commands(CLI::App& volume, Session& session, Action& chosen);  // of `shimactl volume`
+void add_transfer_commands(CLI::App& volume, Session& session, Action& chosen);     // of `shimactl volume`
+void add_publication_commands(CLI::App& volume, Session& session, Action& chosen);  // of `shimactl volume`
 void add_replication_commands(CLI::App& app, Session& session, Action& chosen);
 void add_stats_commands(CLI::App& app, Session& session, Action& chosen);
 

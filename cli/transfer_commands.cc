@@ -72,6 +72,15 @@ std::string ms_text(uint64_t us) {
   return text;
 }
 
+// shimactl is no node that a volume could be published at (R20).
+Status check_usable(const cluster::v1::VolumeRecord& record) {
+  if (!record.published_only()) return Status::ok();
+  return {Code::kFailedPrecondition, "volume " + record.name() +
+                                         " may be used only by nodes that it is published at, so shimactl "
+                                         "can neither read nor write its data; "
+                                         "mount it on such a node, or through an access server"};
+}
+
 // The volume's size for this image: set now if it was not; whether the volume may hold older data.
 Result<ImportPlan> plan_import(Session& session, const cluster::v1::VolumeRecord& record,
                                const ImageFile& image) {
@@ -143,6 +152,7 @@ Status import_volume(Session& session, const std::string& name, const std::strin
   if (!image) return image.status();
   auto record = get_record(session, name);
   if (!record) return record.status();
+  SHIMA_RETURN_IF_ERROR(check_usable(*record));
   auto plan = plan_import(session, *record, *image);
   if (!plan) return plan.status();
   auto open = open_volume(session, *record, plan->limits);
@@ -208,6 +218,7 @@ Result<ReadPlan> plan_read(Session& session, const Source& source) {
   ReadPlan plan;
   auto record = get_record(session, name);
   if (!record) return record.status();
+  SHIMA_RETURN_IF_ERROR(check_usable(*record));
   const std::vector<std::string> sites = words(record->sites());
   if (!site.empty() && std::find(sites.begin(), sites.end(), site) == sites.end()) {
     return {Code::kNotFound,

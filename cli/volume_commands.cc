@@ -1,9 +1,10 @@
-// shimactl volume create|list|show|set-size|delete
+// shimactl volume create|list|show|set-size|set-quota|delete
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "cli/record_text.h"
@@ -25,6 +26,7 @@ struct NewVolume {
   uint64_t max_inodes = 0;
   std::string block_size = "1MiB";
   uint32_t groups = 0;
+  bool published_only = false;
 };
 
 std::string groups_text(const cluster::v1::VolumeRecord& volume) {
@@ -46,6 +48,9 @@ void print_volume(Session& session, const cluster::v1::VolumeRecord& volume) {
                                              : format_bytes(volume.size_bytes()) + " (" +
                                                    std::to_string(volume.size_bytes()) + " bytes)");
   facts.add("max inodes", volume.max_inodes() == 0 ? "no quota" : std::to_string(volume.max_inodes()));
+  facts.add("used by", volume.published_only()
+                           ? "published nodes only: " + std::to_string(volume.publications_size())
+                           : "every client");
   facts.add("block size", format_bytes(volume.block_size()));
   facts.add("groups", groups_text(volume));
   facts.add("life", std::to_string(volume.life()));
@@ -77,6 +82,17 @@ void print_members(Session& session, const volume::v1::GetVolumeReply& reply) {
   table.print(session.out);
 }
 
+void print_publications(Session& session, const cluster::v1::VolumeRecord& volume) {
+  if (volume.publications().empty()) return;
+  Table table({{"NODE"}, {"PUBLICATION", Align::kRight}, {"SITE"}, {"MAY"}, {"NFS ADDRESSES"}});
+  for (const auto& p : volume.publications()) {
+    table.add_row({p.node(), std::to_string(p.id()), p.site(), p.read_only() ? "read" : "write",
+                   join(words(p.addresses()), ",")});
+  }
+  session.out << '\n';
+  table.print(session.out);
+}
+
 Status create_volume(Session& session, const NewVolume& wanted) {
   volume::v1::CreateVolumeRequest request;
   request.set_name(wanted.name);
@@ -88,6 +104,7 @@ Status create_volume(Session& session, const NewVolume& wanted) {
   request.set_max_inodes(wanted.max_inodes);
   request.set_block_size(static_cast<uint32_t>(parse_size(wanted.block_size).value()));
   request.set_groups(wanted.groups);
+  request.set_published_only(wanted.published_only);
   auto reply = session.control().create_volume(request);
   if (!reply) return reply.status();
   if (session.json()) {
@@ -140,13 +157,21 @@ Status show_volume(Session& session, const std::string& name) {
   }
   print_volume(session, reply->record());
   print_members(session, *reply);
+  print_publications(session, reply->record());
   return Status::ok();
 }
 
-Status set_size(Session& session, const std::string& name, const std::string& size) {
+struct Quotas {
+  std::string volume;
+  std::string size = "0";              // 0: stays as it is
+  std::optional<uint64_t> max_inodes;  // nullopt: the same
+};
+
+Status set_quotas(Session& session, const Quotas& wanted) {
   volume::v1::SetSizeRequest request;
-  request.set_name(name);
-  request.set_size_bytes(parse_size(size).value());
+  request.set_name(wanted.volume);
+  request.set_size_bytes(parse_size(wanted.size).value());
+  if (wanted.max_inodes) request.set_max_inodes(*wanted.max_inodes);
   auto reply = session.control().set_size(request);
   if (!reply) return reply.status();
   if (session.json()) {
@@ -180,6 +205,12 @@ std::string check_block_size(const std::string& text) {
 std::string check_size(const std::string& text) {
   auto bytes = parse_size(text);
   return bytes ? "" : bytes.status().message();
+}
+
+std::string check_new_size(const std::string& text) {
+  auto bytes = parse_size(text);
+  if (!bytes) return bytes.status().message();
+  return *bytes > 0 ? "" : "wanted a size above 0, found '" + text + "'";
 }
 
 void add_create(CLI::App& volume, Session& session, Action& chosen) {
@@ -227,20 +258,42 @@ void add_create(CLI::App& volume, Session& session, Action& chosen) {
       ->add_option("--groups", wanted->groups, "Number of replica groups that share the blocks (default: 8)")
       ->check(CLI::Range(1, 1024))
       ->type_name("W");
+  create->add_flag("--published-only", wanted->published_only,
+                   "Only nodes that it is published at may use it (volume publish)");
   create->callback([&session, &chosen, wanted] {
     chosen = [&session, wanted] { return create_volume(session, *wanted); };
   });
 }
 
 void add_set_size(CLI::App& volume, Session& session, Action& chosen) {
-  auto wanted = std::make_shared<NewVolume>();
+  auto wanted = std::make_shared<Quotas>();
   auto* command = volume.add_subcommand(
       "set-size", "Sets or raises a volume's size: the quota of its files' bytes; it never gets smaller");
-  command->add_option("name", wanted->name, "Name of the volume")->required()->type_name("NAME");
-  command->add_option("size", wanted->size, "The new size")->required()->check(check_size)->type_name("SIZE");
-  command->callback([&session, &chosen, wanted] {
-    chosen = [&session, wanted] { return set_size(session, wanted->name, wanted->size); };
-  });
+  command->add_option("name", wanted->volume, "Name of the volume")->required()->type_name("NAME");
+  command->add_option("size", wanted->size, "The new size")
+      ->required()
+      ->check(check_new_size)
+      ->type_name("SIZE");
+  command->callback(
+      [&session, &chosen, wanted] { chosen = [&session, wanted] { return set_quotas(session, *wanted); }; });
+}
+
+void add_set_quota(CLI::App& volume, Session& session, Action& chosen) {
+  auto wanted = std::make_shared<Quotas>();
+  auto* command = volume.add_subcommand("set-quota", "Sets a volume's quotas; what is not named stays");
+  command->add_option("name", wanted->volume, "Name of the volume")->required()->type_name("NAME");
+  auto* quotas = command->add_option_group("quotas");
+  quotas->add_option("--size", wanted->size, "Quota of the files' bytes; it never gets smaller")
+      ->check(check_new_size)
+      ->type_name("SIZE");
+  quotas
+      ->add_option("--max-inodes", wanted->max_inodes,
+                   "Quota of files, directories and links together, also below what there are; 0: none")
+      ->check(CLI::Range(uint64_t{0}, uint64_t{1} << 48))
+      ->type_name("N");
+  quotas->require_option(1, 2);
+  command->callback(
+      [&session, &chosen, wanted] { chosen = [&session, wanted] { return set_quotas(session, *wanted); }; });
 }
 
 }  // namespace
@@ -260,6 +313,8 @@ void add_volume_commands(CLI::App& app, Session& session, Action& chosen) {
       [&session, &chosen, name] { chosen = [&session, name] { return show_volume(session, *name); }; });
 
   add_set_size(*volume, session, chosen);
+  add_set_quota(*volume, session, chosen);
+  add_publication_commands(*volume, session, chosen);
 
   auto* remove = volume->add_subcommand("delete", "Deletes a volume and all its data, for ever");
   remove->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");

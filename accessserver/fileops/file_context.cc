@@ -9,6 +9,10 @@ namespace shima {
 using metadata::v1::JobReply;
 using metadata::v1::JobRequest;
 
+namespace {
+constexpr uint64_t kQuotaLookMs = 1000;
+}  // namespace
+
 int FileContext::errno_of(const Status& status) {
   switch (status.code()) {
     case Code::kOk:
@@ -17,6 +21,11 @@ int FileContext::errno_of(const Status& status) {
       return ENOSPC;
     case Code::kInvalidArgument:
       return EINVAL;
+    case Code::kPermissionDenied:
+      return EROFS;  // the node's publication is for reading
+    case Code::kFenced:
+      fenced_ = true;  // whoever made the volume client was told, and logs it once
+      return options_.fenced_errno;
     default:
       break;
   }
@@ -88,6 +97,14 @@ void FileContext::seek(uint64_t inode, uint64_t offset, uint64_t end, bool hole,
   volume_.seek_file(InodeId(inode), offset, end, hole,
                     [keep = owner_.lock(), done = std::move(done)](
                         Status status, std::optional<uint64_t> found) { done(std::move(status), found); });
+}
+
+void FileContext::look_at_quota(std::function<void()> task) {
+  auto once = [task = std::make_shared<std::function<void()>>(std::move(task))] {
+    if (auto waiting = std::exchange(*task, nullptr)) waiting();
+  };
+  volume_.refresh_layout([keep = owner_.lock(), once](const Status&) { once(); });
+  after(kQuotaLookMs, once);
 }
 
 void FileContext::after(uint64_t delay_ms, std::function<void()> task) {

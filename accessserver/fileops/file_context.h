@@ -53,10 +53,14 @@ class FileContext {
 
   // The errno that a caller sees for an error of the volume; the log has the rest.
   int errno_of(const Status& status);
+  // A core server has refused the client's identity (R20): nothing will be done for it any more.
+  bool fenced() const { return fenced_; }
 
   // mtime of a new write: the wall clock, above `floor_ns` and above all stamps before.
   int64_t stamp_ns(int64_t floor_ns);
   uint64_t quota_bytes() const { return volume_.layout().size_bytes; }
+  // Calls `task` when quota_bytes() is as set last, or nobody has answered within a second.
+  void look_at_quota(std::function<void()> task);
   const VolumeLayout& first_layout() const { return layout_; }  // name, id and life do not change
 
  private:
@@ -67,7 +71,7 @@ class FileContext {
   const VolumeLayout layout_;
   std::weak_ptr<void> owner_;
   std::atomic<uint64_t> session_{0};
-  bool closing_ = false, closed_ = false;
+  bool closing_ = false, closed_ = false, fenced_ = false;
   std::set<EventLoop::TimerId> timers_;
   int64_t last_stamp_ns_ = 0;
   LogLimit trouble_{10'000};

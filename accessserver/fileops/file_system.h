@@ -17,11 +17,15 @@
 // time may come between its choice of the place and its bytes. A read or write of several blocks is several
 // pieces, each ordered by itself (I6).
 //
+// Fencing (R20): once a core server has refused the client's identity (kFenced), every call fails with
+// fenced_errno, at once.
+//
 // Threads: methods from any thread; callbacks on the volume client's event loop, never inside the call, and
 // must not block. Errors are errnos (0: done): ETIMEDOUT when the volume's servers did not answer until the
 // deadline, ESTALE when the inode is gone.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -125,6 +129,7 @@ struct FileSystemOptions {
   uint32_t dead_mark_after_ms = 25'000;
   uint32_t append_lock_keep_ms = 20, append_lock_max_ms = 50;  // idle; in all, when others may wait
   std::function<int64_t()> wall_clock_ns;                      // since 1970; empty: the machine's
+  int fenced_errno = EIO;  // ETIMEDOUT, if a caller who tries again may find another identity
 };
 
 // Opens the session (R21) and keeps it alive; starts dropping orphans' data in the background. `volume` must

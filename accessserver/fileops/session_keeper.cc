@@ -39,11 +39,13 @@ void SessionKeeper::open() {
 
 void SessionKeeper::opened_session(uint64_t sent_ms, const JobReply& reply) {
   opening_ = false;
+  if (context_.fenced()) return tell_waiting(context_.options().fenced_errno);
   if (reply.error() != 0) {
     log(LogLevel::kWarning, "fileops",
         "cannot open a session at volume " + context_.first_layout().name + ": " + reply.message() +
             "; trying again");
-    tell_waiting(EIO);
+    // Who can wait asks again.
+    tell_waiting(reply.error() == ETIMEDOUT ? ETIMEDOUT : EIO);
     if (context_.closing()) return;
     context_.after(std::min<uint64_t>(context_.options().keep_alive_ms, kMaxRetryMs), [this] {
       if (!open_ && !opening_ && !context_.closing()) open();
@@ -60,6 +62,7 @@ void SessionKeeper::opened_session(uint64_t sent_ms, const JobReply& reply) {
 }
 
 void SessionKeeper::when_open(FileContext::ErrorDone task) {
+  if (context_.fenced()) return task(context_.options().fenced_errno);
   if (open_) return task(0);
   waiting_.push_back(std::move(task));
 }
@@ -87,7 +90,7 @@ void SessionKeeper::keep_alive() {
 }
 
 void SessionKeeper::kept_alive(uint64_t sent_ms, uint64_t session, const JobReply& reply) {
-  if (session != context_.session()) return;
+  if (session != context_.session() || context_.fenced()) return;
   if (reply.error() == ESTALE) return lost(session);
   if (reply.error() != 0) return schedule(std::min<uint64_t>(context_.options().keep_alive_ms, kMaxRetryMs));
   alive_ms_ = std::max(alive_ms_, sent_ms);

@@ -24,7 +24,9 @@ class SessionKeeper {
   explicit SessionKeeper(FileContext& context) : context_(context) {}
 
   void start();
-  // Calls `task` when the session is open, at once if it is; EIO if it could not be opened.
+  // Calls `task` when the session is open, at once if it is; EIO or ETIMEDOUT if it could not be opened,
+  // fenced_errno if
+  // the client is fenced: no session will be opened any more.
   void when_open(FileContext::ErrorDone task);
   void on_lost(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
   // A job has said that the session is gone.

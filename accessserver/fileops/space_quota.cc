@@ -33,7 +33,17 @@ void SpaceQuota::admit(const FileAttributes& attributes, uint64_t offset, uint64
   }
   refresh(attributes.inode(), [=, this, done = std::move(done)](int error) {
     if (error != 0) return done(error);
-    if (!fits(bytes, quota)) return admit_if_allocated(attributes, offset, length, done);
+    if (!fits(bytes, quota)) return admit_if_grown(attributes, offset, length, done);
+    let_through_ += bytes;
+    done(0);
+  });
+}
+
+void SpaceQuota::admit_if_grown(const FileAttributes& attributes, uint64_t offset, uint64_t length,
+                                FileContext::ErrorDone done) {
+  context_.look_at_quota([=, this, done = std::move(done)] {
+    const uint64_t quota = context_.quota_bytes(), bytes = allocation_of(offset, length);
+    if (quota != 0 && !fits(bytes, quota)) return admit_if_allocated(attributes, offset, length, done);
     let_through_ += bytes;
     done(0);
   });

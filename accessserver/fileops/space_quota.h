@@ -3,8 +3,9 @@
 //
 // Used is what the data groups said last, at most a second ago while there are writes, plus what this server
 // has let through since; other servers' writes show after that second, so a quota may be passed by what they
-// write in it. When it seems used up the groups are asked again before a write is refused, and a write that
-// only replaces bytes that are allocated already is never refused. Threads: the loop.
+// write in it. When it seems used up the groups are asked again before a write is refused, and the volume's
+// record, since its size may have been raised; a write that only replaces bytes that are allocated already is
+// never refused. Threads: the loop.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,8 @@ class SpaceQuota {
   bool fits(uint64_t bytes, uint64_t quota) const;
   void refresh(uint64_t inode, FileContext::ErrorDone done);
   void ask(uint64_t inode);
+  void admit_if_grown(const FileAttributes& attributes, uint64_t offset, uint64_t length,
+                      FileContext::ErrorDone done);
   void admit_if_allocated(const FileAttributes& attributes, uint64_t offset, uint64_t length,
                           FileContext::ErrorDone done);
 

@@ -159,27 +159,36 @@ void VolumeFileSystem::closed(uint64_t inode) {
   volume_.loop().post([parts = parts_, inode] { parts->sessions.closed(inode); });
 }
 
+namespace {
+
+void count_usage(FileSystemParts* p, std::function<void(VolumeStatistics)> done) {
+  p->context.inode_data(kRootInode, [p, done = std::move(done)](const Status& status, const InodeData& data) {
+    VolumeStatistics result;
+    result.error = p->context.errno_of(status);
+    if (result.error != 0) return done(result);
+    uint64_t quota = p->context.quota_bytes();
+    result.total_bytes = quota != 0 ? quota : kNoQuotaBytes;
+    result.free_bytes = result.total_bytes - std::min(result.total_bytes, data.volume_used_bytes);
+    JobRequest request;
+    request.mutable_get_usage();
+    p->context.job(std::move(request), [done, result](const JobReply& reply) mutable {
+      result.error = reply.error();
+      uint64_t limit = reply.usage().max_inodes();
+      result.total_inodes = limit != 0 ? limit : kNoInodeQuota;
+      result.free_inodes = result.total_inodes - std::min(result.total_inodes, reply.usage().inodes());
+      done(result);
+    });
+  });
+}
+
+}  // namespace
+
 void VolumeFileSystem::statistics(std::function<void(VolumeStatistics)> done) {
   with_session([p = parts_.get(), done = std::move(done)](int error) {
     VolumeStatistics result;
     result.error = error;
     if (error != 0) return done(result);
-    p->context.inode_data(kRootInode, [p, done, result](const Status& status, const InodeData& data) mutable {
-      result.error = p->context.errno_of(status);
-      if (result.error != 0) return done(result);
-      uint64_t quota = p->context.quota_bytes();
-      result.total_bytes = quota != 0 ? quota : kNoQuotaBytes;
-      result.free_bytes = result.total_bytes - std::min(result.total_bytes, data.volume_used_bytes);
-      JobRequest request;
-      request.mutable_get_usage();
-      p->context.job(std::move(request), [done, result](const JobReply& reply) mutable {
-        result.error = reply.error();
-        uint64_t limit = reply.usage().max_inodes();
-        result.total_inodes = limit != 0 ? limit : kNoInodeQuota;
-        result.free_inodes = result.total_inodes - std::min(result.total_inodes, reply.usage().inodes());
-        done(result);
-      });
-    });
+    p->context.look_at_quota([p, done] { count_usage(p, done); });
   });
 }
 

@@ -1,6 +1,7 @@
 #include "accessserver/options/access_options.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace shima {
 namespace {
@@ -83,7 +84,10 @@ std::vector<OptionSpec> nfs_specs() {
       {.name = "etcd.endpoints",
        .type = Type::kStringList,
        .max = 64,
-       .help = "Members of etcd, HOST:PORT, the own site's first; only for nfs.shared_address."}};
+       .help = "Members of etcd, HOST:PORT, the own site's first. A server that serves NFS registers there: "
+               "needed "
+               "for volumes that are for published nodes only, and for nfs.shared_address; its name is then "
+               "SITE/access-N."}};
 }
 
 std::vector<OptionSpec> mount_specs() {
@@ -91,6 +95,15 @@ std::vector<OptionSpec> mount_specs() {
       {.name = "mount",
        .help = "Directory to mount `volume` at with FUSE; without it the server serves NFS."},
       {.name = "volume", .help = "Name of the volume to mount; only with `mount`."},
+      {.name = "node",
+       .help = "Node that the mount is for, as `shimactl volume publish` names it; only with `publication`."},
+      {.name = "publication",
+       .type = Type::kInteger,
+       .default_value = "0",
+       .max = INT64_MAX,
+       .help =
+           "Id of the volume's publication on `node`; when it is taken away, core servers refuse whatever "
+           "the mount asks. 0: none, which will do for volumes that are not for published nodes only."},
       {.name = "read_only",
        .type = Type::kBool,
        .default_value = "false",
@@ -162,6 +175,13 @@ bool is_part_of_name(const std::string& text) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   };
   return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), allowed);
+}
+
+// The same rule as for a publication's node (coreserver/cluster/records.cc).
+bool is_node_name(const std::string& text) {
+  const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  const auto allowed = [&](char c) { return plain(c) || c == '-' || c == '_' || c == '.' || c == ':'; };
+  return !text.empty() && text.size() <= 253 && plain(text[0]) && std::ranges::all_of(text, allowed);
 }
 
 bool is_endpoint(const std::string& text) {
@@ -236,13 +256,15 @@ Status take_nfs(const Config& config, AccessOptions& o) {
 Status take_mount(const Config& config, AccessOptions& o) {
   o.mount = config.text("mount");
   o.volume = config.text("volume");
+  o.node = config.text("node");
+  o.publication = config.number("publication");
   o.read_only = config.boolean("read_only");
   o.cache_pages = config.text("fuse.cache") == "pages";
   o.attribute_timeout_ms = static_cast<uint32_t>(config.number("fuse.attribute_timeout_ms"));
   o.fuse_threads = static_cast<uint32_t>(config.number("fuse.threads"));
   if (o.mount.empty()) {
-    for (const char* key :
-         {"volume", "read_only", "fuse.cache", "fuse.attribute_timeout_ms", "fuse.threads"}) {
+    for (const char* key : {"volume", "node", "publication", "read_only", "fuse.cache",
+                            "fuse.attribute_timeout_ms", "fuse.threads"}) {
       if (config.given(key)) {
         return refuse(config, key,
                       "means something only for a FUSE mount; give --mount DIRECTORY too, or leave it out");
@@ -255,6 +277,18 @@ Status take_mount(const Config& config, AccessOptions& o) {
   }
   if (o.volume.empty())
     return refuse(config, "mount", "wanted the volume to mount there as well: --volume NAME");
+  if (o.node.empty() != (o.publication == 0)) {
+    return refuse(
+        config, o.node.empty() ? "publication" : "node",
+        "a node and its publication of the volume go together: wanted --node NODE --publication ID, or "
+        "neither");
+  }
+  if (!o.node.empty() && !is_node_name(o.node)) {
+    return refuse(config, "node",
+                  "found \"" + o.node +
+                      "\", wanted 1 to 253 of letters, digits, '-', '_', '.' and ':', the "
+                      "first a letter or a digit");
+  }
   return Status::ok();
 }
 

@@ -32,14 +32,16 @@ struct AccessOptions {
   uint32_t max_connections = 1024;
   uint16_t portmapper_port = 0;                    // 0: none
   std::optional<InterfaceAddress> shared_address;  // of the site's access servers; NFS is served there too
-  std::vector<std::string> etcd_endpoints;         // for the lease on it
+  std::vector<std::string> etcd_endpoints;         // to register at; needed for the shared address
   std::vector<ExportRule> export_rules;
 
   std::string metrics_address;
   uint16_t metrics_port = 0;  // 0: off
 
-  std::string mount;   // FUSE: where; empty: NFS
-  std::string volume;  // FUSE: which
+  std::string mount;         // FUSE: where; empty: NFS
+  std::string volume;        // FUSE: which
+  std::string node;          // FUSE: for whom; empty: nobody
+  uint64_t publication = 0;  // FUSE: of the volume on that node (CSI); 0: none
   bool read_only = false;
   bool cache_pages = true;  // the kernel may answer reads from its pages, checked against size and mtime
   uint32_t attribute_timeout_ms = 0;  // how long the kernel may believe names and attributes

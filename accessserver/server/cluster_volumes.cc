@@ -1,6 +1,7 @@
 #include "accessserver/server/cluster_volumes.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "accessserver/server/watched_layout.h"
@@ -29,18 +30,50 @@ ClusterVolumes::~ClusterVolumes() { stop(); }
 
 void ClusterVolumes::stop() { closing_->stop(); }
 
+void ClusterVolumes::suspend(const std::string& why) {
+  {
+    std::lock_guard lock(mutex_);
+    suspended_ = why;
+    generation_++;
+  }
+  for (const auto& volume : open_volumes()) volume->client->retire({Code::kUnavailable, why});
+}
+
+void ClusterVolumes::resume(ClientIdentity identity) {
+  std::lock_guard lock(mutex_);
+  identity_ = std::move(identity);
+  suspended_.clear();
+}
+
+VolumeClientOptions ClusterVolumes::client_options(const ClientIdentity& identity) const {
+  VolumeClientOptions options;
+  options.deadline_ms = options_.deadline_ms;
+  options.max_in_flight_bytes = options_.inflight_bytes;
+  options.own_site = options_.site;
+  options.identity = identity;
+  options.on_fenced = [on_fenced = on_fenced_, identity](const Status& why) {
+    if (on_fenced) on_fenced(identity, why);
+  };
+  return options;
+}
+
 Result<std::shared_ptr<FileSystem>> ClusterVolumes::open(const std::string& name) {
+  ClientIdentity identity;
+  uint64_t generation = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!suspended_.empty()) return Status(Code::kUnavailable, suspended_);
+    identity = identity_;
+    generation = generation_;
+  }
   auto opened = std::make_unique<OpenVolume>();
   opened->layout = std::make_unique<WatchedLayout>(
       make_grpc_layout_source({options_.core_endpoints, static_cast<int>(options_.core_timeout_ms)}),
       on_gone_);
-  VolumeClientOptions client_options;
-  client_options.deadline_ms = options_.deadline_ms;
-  client_options.max_in_flight_bytes = options_.inflight_bytes;
-  client_options.own_site = options_.site;
-  auto client = VolumeClient::open(*opened->layout, name, client_options);
+  auto client = VolumeClient::open(*opened->layout, name, client_options(identity));
   if (!client) return client.status();
   opened->client = std::move(*client);
+  if (admission_) SHIMA_RETURN_IF_ERROR(admission_(opened->client->layout(), identity));
   if (!opened->client->layout().has_metadata) {
     return Status(
         Code::kFailedPrecondition,
@@ -50,11 +83,17 @@ Result<std::shared_ptr<FileSystem>> ClusterVolumes::open(const std::string& name
   }
   FileSystemOptions file_options;
   file_options.session_name = options_.name;
+  // An NFS client asks again, and finds another identity of this server or another server.
+  if (options_.mount.empty()) file_options.fenced_errno = ETIMEDOUT;
   opened->files = make_file_system(*opened->client, file_options);
   std::shared_ptr<OpenVolume> holder(opened.release(), [closing = closing_](OpenVolume* volume) {
     closing->post([owned = std::unique_ptr<OpenVolume>(volume)] {});
   });
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  if (generation != generation_) {  // `holder` goes after the lock
+    lock.unlock();
+    return Status(Code::kUnavailable, "this server has registered anew meanwhile; ask again");
+  }
   std::erase_if(open_, [](const std::weak_ptr<OpenVolume>& volume) { return volume.expired(); });
   open_.push_back(holder);
   FileSystem* files = holder->files.get();
@@ -71,16 +110,19 @@ Result<std::vector<VolumeName>> ClusterVolumes::list() {
   return names;
 }
 
-std::vector<NamedVolumeStats> ClusterVolumes::stats() {
+std::vector<std::shared_ptr<ClusterVolumes::OpenVolume>> ClusterVolumes::open_volumes() {
+  std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<OpenVolume>> open;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& volume : open_) {
-      if (auto alive = volume.lock()) open.push_back(std::move(alive));
-    }
+  for (const auto& volume : open_) {
+    if (auto alive = volume.lock()) open.push_back(std::move(alive));
   }
+  return open;
+}
+
+std::vector<NamedVolumeStats> ClusterVolumes::stats() {
   std::vector<NamedVolumeStats> all;
-  for (const auto& volume : open) all.push_back({volume->files->volume_name(), volume->client->stats()});
+  for (const auto& volume : open_volumes())
+    all.push_back({volume->files->volume_name(), volume->client->stats()});
   return all;
 }
 

@@ -19,6 +19,7 @@ enum class Squash : uint8_t { kNone, kRoot, kAll };
 // What a client at an address may do with a volume.
 struct Access {
   bool allowed = false;
+  bool try_later = false;  // with !allowed: it is not known at the moment
   bool read_only = false;
   Squash squash = Squash::kNone;  // whose requests are those of the anonymous user
   uint32_t anonymous_uid = 65534, anonymous_gid = 65534;

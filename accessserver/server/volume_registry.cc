@@ -34,10 +34,16 @@ void VolumeRegistry::by_name(const std::string& volume, Done done) {
 }
 
 void VolumeRegistry::open_on_worker(const std::string& name) {
+  uint64_t forgotten = 0;
+  {
+    std::lock_guard lock(mutex_);
+    forgotten = forgotten_;
+  }
   Result<std::shared_ptr<FileSystem>> opened = source_.open(name);
   std::vector<Done> waiting;
   {
     std::lock_guard lock(mutex_);
+    if (forgotten != forgotten_) opened = Status(Code::kUnavailable, "it is to be opened anew");
     waiting = std::move(opening_[name]);
     opening_.erase(name);
     if (opened) open_[(*opened)->volume_id()] = *opened;
@@ -101,8 +107,30 @@ void VolumeRegistry::list_on_worker() {
   if (listing_) workers_.post([this] { list_on_worker(); });
 }
 
-Access VolumeRegistry::access(const std::string&, const std::string& client) const {
-  return access_of(rules_, client);
+Access VolumeRegistry::access(const std::string& volume, const std::string& client) const {
+  Access access = access_of(rules_, client);
+  if (!access.allowed || !publications_) return access;
+  switch (publications_(volume, client)) {
+    case PublishedAccess::kReadWrite:
+      break;
+    case PublishedAccess::kReadOnly:
+      access.read_only = true;
+      break;
+    case PublishedAccess::kUnknown:
+      access.try_later = true;
+      [[fallthrough]];
+    case PublishedAccess::kNone:
+      access.allowed = false;
+      break;
+  }
+  return access;
+}
+
+void VolumeRegistry::forget_all() {
+  std::map<uint64_t, std::shared_ptr<FileSystem>> gone;  // their destruction is outside the lock
+  std::lock_guard lock(mutex_);
+  forgotten_++;
+  gone.swap(open_);
 }
 
 void VolumeRegistry::forget(uint64_t volume_id) {

@@ -40,6 +40,7 @@ bool job_wants_request_id(const metadata::v1::JobRequest& job) {
     case Job::kKeepAlive:
     case Job::kCloseSession:
     case Job::kOrphanDropped:
+    case Job::kCloseFenced:
       return true;
   }
   return true;

@@ -241,12 +241,17 @@ PieceReply decode_own_replica_reply(const Piece& piece, const Frame& frame) {
   return reply_of_another_kind();
 }
 
-Frame encode_greeting(ClientId client, ServerId expected) {
+Frame encode_greeting(ClientId client, const ClientIdentity& identity, ServerId expected) {
   pb::Header header;
   pb::Greeting& greeting = *header.mutable_greeting();
   greeting.set_client_id(client.value);
   greeting.set_expected_server_id(expected.value);
   greeting.set_software("shima volume client 1");
+  greeting.set_node(identity.node);
+  greeting.set_publication(identity.publication);
+  greeting.set_access_server(identity.access_server);
+  greeting.set_access_incarnation(identity.access_incarnation);
+  greeting.set_access_revision(identity.access_revision);
   Frame frame;
   header.SerializeToString(&frame.header);
   return frame;

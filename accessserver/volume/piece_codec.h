@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "accessserver/volume/client_identity.h"
 #include "accessserver/volume/operation.h"
 #include "common/transport/frame.h"
 #include "common/types/ids.h"
@@ -45,7 +46,7 @@ PieceReply decode_reply(const Piece& piece, const Frame& frame, uint32_t block_s
 PieceReply decode_own_replica_reply(const Piece& piece, const Frame& frame);
 
 // The first frame of each side.
-Frame encode_greeting(ClientId client, ServerId expected);
+Frame encode_greeting(ClientId client, const ClientIdentity& identity, ServerId expected);
 // Ok if the frame is the greeting of `expected`.
 Status check_greeting(const Frame& frame, ServerId expected);
 

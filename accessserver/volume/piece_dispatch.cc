@@ -168,7 +168,7 @@ ServerLink& VolumeSession::link_to(const MemberLayout& member) {
   }
   ConnectionOptions options{.dead_after_ms = options_.dead_after_ms,
                             .socket_buffer_bytes = options_.socket_buffer_bytes};
-  link = std::make_shared<ServerLink>(loop_, peer, client_, options);
+  link = std::make_shared<ServerLink>(loop_, peer, client_, options_.identity, options);
   link->open(
       {.on_reply = [this](Frame frame) { on_reply(std::move(frame)); },
        .on_lost = [this, id = member.server, raw = link.get()](Status why) { on_link_lost(id, raw, why); }});
@@ -190,6 +190,8 @@ void VolumeSession::on_reply(Frame frame) {
     if (++piece->times_corrupt < kMaxCorruptTries)
       return park(piece, reply.status.with_context(piece->server_name));
     end_piece(piece, reply.status.with_context(piece->server_name + ", after three tries"));
+  } else if (code == Code::kFenced) {
+    return on_fenced(reply.status.with_context(piece->server_name));
   } else if (is_worth_another_try(code)) {
     return park(piece, reply.status.with_context(piece->server_name));
   } else {
@@ -204,6 +206,13 @@ void VolumeSession::on_good_reply(const PiecePtr& piece, PieceReply reply) {
   if (piece->operation->site.empty()) group.known = std::max(group.known, reply.sequence);
   take_answer(*piece->operation, *piece, reply);
   end_piece(piece, {});
+}
+
+// The identity is refused, not the piece: nothing of this client's may be sent again (R20).
+void VolumeSession::on_fenced(const Status& why) {
+  if (!closed_.is_ok()) return;
+  close_for_good(why);
+  if (options_.on_fenced) options_.on_fenced(why);
 }
 
 void VolumeSession::on_link_lost(ServerId server, const ServerLink* link, const Status& why) {

@@ -80,6 +80,8 @@ Result<VolumeLayout> layout_of_record(const std::string& name, const volume::v1:
   layout.size_bytes = record.size_bytes();
   layout.max_inodes = record.max_inodes();
   layout.life = record.life();
+  layout.published_only = record.published_only();
+  for (const auto& publication : record.publications()) layout.publications.push_back(publication.id());
   for (const auto& group : record.groups()) {
     if (group.metadata()) {
       layout.has_metadata = true;

@@ -4,8 +4,9 @@
 
 namespace shima {
 
-ServerLink::ServerLink(EventLoop& loop, Peer peer, ClientId client, const ConnectionOptions& options)
-    : loop_(loop), peer_(std::move(peer)), client_(client), options_(options) {}
+ServerLink::ServerLink(EventLoop& loop, Peer peer, ClientId client, const ClientIdentity& identity,
+                       const ConnectionOptions& options)
+    : loop_(loop), peer_(std::move(peer)), client_(client), identity_(identity), options_(options) {}
 
 void ServerLink::open(Handlers handlers) {
   handlers_ = std::move(handlers);
@@ -20,7 +21,7 @@ void ServerLink::on_connected(ConnectionPtr connection) {
   connection_->start(
       {.on_frame = [self = shared_from_this()](Frame frame) { self->on_frame(std::move(frame)); },
        .on_closed = [self = shared_from_this()](Status why) { self->lose(std::move(why)); }});
-  connection_->send(encode_greeting(client_, peer_.server));
+  connection_->send(encode_greeting(client_, identity_, peer_.server));
   for (Frame& frame : early_) connection_->send(std::move(frame));
   early_.clear();
 }

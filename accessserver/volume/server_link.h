@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "accessserver/volume/client_identity.h"
 #include "common/transport/connection.h"
 #include "common/types/ids.h"
 
@@ -27,7 +28,8 @@ class ServerLink : public std::enable_shared_from_this<ServerLink> {
     std::function<void(Status)> on_lost;  // once, never from inside open() or send(); not after close()
   };
 
-  ServerLink(EventLoop& loop, Peer peer, ClientId client, const ConnectionOptions& options);
+  ServerLink(EventLoop& loop, Peer peer, ClientId client, const ClientIdentity& identity,
+             const ConnectionOptions& options);
 
   void open(Handlers handlers);
   void send(Frame frame);
@@ -42,6 +44,7 @@ class ServerLink : public std::enable_shared_from_this<ServerLink> {
   EventLoop& loop_;
   const Peer peer_;
   const ClientId client_;
+  const ClientIdentity identity_;
   const ConnectionOptions options_;
   Handlers handlers_;
   ConnectionPtr connection_;

@@ -62,6 +62,9 @@ class VolumeAccess {
   virtual void seek_file(InodeId inode, uint64_t offset, uint64_t end, bool hole, SeekDone done) = 0;
 
   virtual VolumeLayout layout() const = 0;
+  // Reads the volume's record anew: layout() then has the size that it was given last. An error: nobody who
+  // knows it answers; layout() is as it was.
+  virtual void refresh_layout(Done done) = 0;
   virtual EventLoop& loop() = 0;
 };
 

@@ -15,6 +15,9 @@
 // kNoSpace, kStaleFence, kRequestTooOld ... as the core server says them, at once; kFailedPrecondition for
 // jobs of a volume without a metadata group; kDeadlineExceeded with the group, the server and the last error;
 // kCorrupt when the bytes stay wrong after three tries.
+//
+// kFenced: a core server says that the client's identity may not use the volume (any more, R20). That is
+// final: nothing is sent again, whatever is in flight and every later call ends with it at once.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +25,7 @@
 #include <memory>
 #include <string>
 
+#include "accessserver/volume/client_identity.h"
 #include "accessserver/volume/volume_access.h"
 #include "accessserver/volume/volume_layout.h"
 #include "common/observe/histogram.h"
@@ -49,6 +53,9 @@ struct VolumeClientOptions {
   std::string own_site;
   uint32_t replica_read_min_bytes = 64 << 10;  // of one block; smaller pieces are read at home at once
   uint32_t replica_wait_ms = 50;               // for the replica's bytes, after the home's answer
+  ClientIdentity identity;
+  // The identity is fenced: called once, on the client's loop; must not block.
+  std::function<void(const Status&)> on_fenced;
 };
 
 struct VolumeClientStats {
@@ -100,6 +107,9 @@ class VolumeClient : public VolumeAccess {
   Status punch(uint64_t offset, uint64_t length);
   Result<Buffer> read_site(const std::string& site, uint64_t offset, uint64_t length);
 
+  // Ends whatever is in flight, and every later call, with `why`. What was sent may still be carried out,
+  // unless core servers refuse it. Returns at once; any thread.
+  virtual void retire(Status why) = 0;
   // Reads the volume's record again, for example after its size was set.
   virtual Status refresh() = 0;
   virtual VolumeClientStats stats() = 0;

@@ -39,9 +39,11 @@ struct VolumeLayout {
   uint64_t size_bytes = 0;         // quota of its files' bytes; 0: not set
   uint64_t max_inodes = 0;         // quota; 0: none
   uint64_t life = 1;
-  std::vector<GroupLayout> groups;  // the data groups, by index
-  bool has_metadata = false;        // volumes made before there were files have none
-  GroupLayout metadata;             // index of this group: groups.size()
+  bool published_only = false;  // who has none of these may not use it, but for registered access servers
+  std::vector<uint64_t> publications;  // ids
+  std::vector<GroupLayout> groups;     // the data groups, by index
+  bool has_metadata = false;           // volumes made before there were files have none
+  GroupLayout metadata;                // index of this group: groups.size()
 };
 
 // Reads a volume's layout. A blocking call from a thread of the client's own; several clients may share a

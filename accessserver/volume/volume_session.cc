@@ -64,8 +64,7 @@ auto VolumeSession::on_loop(F task) {
 VolumeSession::~VolumeSession() {
   fetcher_.stop();
   on_loop([this] {
-    closed_ = Status(Code::kUnavailable, "the volume client is being closed");
-    end_everything(closed_);
+    close_for_good({Code::kUnavailable, "the volume client is being closed"});
     for (auto& [server, link] : links_) link->close();
     return true;
   });
@@ -118,14 +117,23 @@ VolumeClientStats VolumeSession::take_stats() {
   return on_loop([this] { return std::exchange(window_, VolumeClientStats()); });
 }
 
+void VolumeSession::retire(Status why) {
+  loop_.post([this, why = std::move(why)]() mutable { close_for_good(std::move(why)); });
+}
+
 Status VolumeSession::refresh() {
   SHIMA_CHECK(!loop_.on_loop_thread(), "refresh() waits and is not for callbacks");
   std::promise<Status> result;
-  loop_.post([&] {
-    refresh_waiters_.push_back([&](Status status) { result.set_value(std::move(status)); });
+  refresh_layout([&](Status status) { result.set_value(std::move(status)); });
+  return result.get_future().get();
+}
+
+void VolumeSession::refresh_layout(Done done) {
+  loop_.post([this, done = std::move(done)]() mutable {
+    if (!closed_.is_ok()) return done(closed_);
+    refresh_waiters_.push_back(std::move(done));
     fetch_layout();
   });
-  return result.get_future().get();
 }
 
 // ---- the loop's thread
@@ -184,6 +192,12 @@ void VolumeSession::end_everything(const Status& status) {
   }
   for (const PiecePtr& piece : all) end_piece(piece, status);
   for (auto& waiter : std::exchange(refresh_waiters_, {})) waiter(status);
+}
+
+// The first reason stays.
+void VolumeSession::close_for_good(Status why) {
+  if (closed_.is_ok()) closed_ = std::move(why);
+  end_everything(closed_);
 }
 
 void VolumeSession::keep_sweeping() {

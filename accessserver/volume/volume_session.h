@@ -44,8 +44,10 @@ class VolumeSession final : public VolumeClient {
                      Done done) override;
   void inode_data(InodeId inode, InodeDone done) override;
   void seek_file(InodeId inode, uint64_t offset, uint64_t end, bool hole, SeekDone done) override;
+  void retire(Status why) override;
   Status refresh() override;
   VolumeLayout layout() const override;
+  void refresh_layout(Done done) override;
   EventLoop& loop() override { return loop_; }
   VolumeClientStats stats() override;
   VolumeClientStats take_stats() override;
@@ -94,6 +96,7 @@ class VolumeSession final : public VolumeClient {
   void end_piece(const PiecePtr& piece, const Status& status);
   void end_operation(Operation& operation);
   void end_everything(const Status& status);
+  void close_for_good(Status why);
   void keep_sweeping();
   void sweep_deadlines();
   Status deadline_error(const Piece& piece) const;
@@ -109,6 +112,7 @@ class VolumeSession final : public VolumeClient {
   ServerLink& link_to(const MemberLayout& member);
   void on_reply(Frame frame);
   void on_good_reply(const PiecePtr& piece, PieceReply reply);
+  void on_fenced(const Status& why);
   void on_link_lost(ServerId server, const ServerLink* link, const Status& why);
   void park(const PiecePtr& piece, Status why);
   void retry_group(GroupState& group);

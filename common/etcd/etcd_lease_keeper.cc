@@ -24,18 +24,18 @@ class LeaseKeeper : public EtcdLeaseKeeper {
     wake_.notify_all();
     thread_.join();
   }
-  bool is_alive() const override { return alive_; }
+  // By the clock as well: a process that was stopped asks before the keeper's thread has had its turn.
+  bool is_alive() const override { return alive_ && boot_clock_ms() - confirmed_ms_ < ttl_ms_; }
 
  private:
   void run() {
-    uint64_t confirmed_ms = boot_clock_ms();  // when the last renewal that was confirmed had been sent
     while (!stopping_) {
       uint64_t sent_ms = boot_clock_ms();
       Status s = renew(std::max<uint32_t>(ttl_ms_ / 3, kRetryPauseMs));
       if (stopping_) return;
       if (s) {
-        confirmed_ms = sent_ms;
-      } else if (s.code() == Code::kNotFound || boot_clock_ms() - confirmed_ms >= ttl_ms_) {
+        confirmed_ms_ = sent_ms;
+      } else if (s.code() == Code::kNotFound || boot_clock_ms() - confirmed_ms_ >= ttl_ms_) {
         alive_ = false;
         on_lost_(s.code() == Code::kNotFound ? s : Status(Code::kUnavailable, s.message()));
         return;
@@ -78,6 +78,8 @@ class LeaseKeeper : public EtcdLeaseKeeper {
   const uint32_t ttl_ms_;
   EtcdClient::OnLeaseLost on_lost_;
   std::atomic<bool> alive_{true};
+  std::atomic<uint64_t> confirmed_ms_{
+      boot_clock_ms()};  // when the last renewal that was confirmed had been sent
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::condition_variable wake_;

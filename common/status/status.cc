@@ -41,6 +41,8 @@ std::string_view code_name(Code code) {
       return "io";
     case Code::kStaleFence:
       return "stale-fence";
+    case Code::kFenced:
+      return "fenced";
   }
   return "unknown";
 }

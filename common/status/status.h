@@ -30,8 +30,10 @@ enum class Code : uint8_t {
   kInternal = 14,            // our own mistake
   kIo = 15,                  // a system call failed
   kStaleFence = 16,  // the file was truncated since the writer looked: read its attributes again (R18)
+  kFenced =
+      17,  // the sender may not use the volume (any more): no try again helps without a new identity (R20)
 };
-inline constexpr Code kLastCode = Code::kStaleFence;
+inline constexpr Code kLastCode = Code::kFenced;
 
 std::string_view code_name(Code code);
 

@@ -36,6 +36,12 @@ std::vector<ServerId> VolumeInfo::member_servers() const {
   return {servers.begin(), servers.end()};
 }
 
+const PublicationInfo* VolumeInfo::publication_of(const std::string& node) const {
+  auto it = std::find_if(publications.begin(), publications.end(),
+                         [&](const PublicationInfo& p) { return p.node == node; });
+  return it == publications.end() ? nullptr : &*it;
+}
+
 replication::GroupConfig group_config_of(const VolumeInfo& volume, GroupIndex index) {
   SHIMA_CHECK(index.value < volume.groups.size(), "the volume has no such group");
   const GroupInfo& group = volume.groups[index.value];

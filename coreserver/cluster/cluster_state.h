@@ -73,6 +73,21 @@ struct GroupInfo {
   bool operator==(const GroupInfo&) const = default;
 };
 
+// A node that may use a volume with published_only.
+struct PublicationInfo {
+  std::string node;  // of the container orchestrator
+  uint64_t id = 0;   // the config_version that made it
+  std::string site;
+  bool read_only = false;
+  std::vector<std::string> addresses;  // IP literals, as inet_ntop(3) writes them; of the node's NFS client
+  int64_t since_ms = 0;                // since 1970, for people
+  bool operator==(const PublicationInfo&) const = default;
+};
+
+inline constexpr size_t kMaxPublications = 1000;  // of a volume: its record must fit etcd's 1.5 MiB
+inline constexpr size_t kMaxPublicationAddresses = 8;
+inline constexpr size_t kMaxNodeNameBytes = 253;
+
 struct VolumeInfo {
   std::string name;
   VolumeId id;
@@ -87,11 +102,14 @@ struct VolumeInfo {
   ConfigVersion config_version;
   bool deleting = false;
   std::vector<ServerId> dropped_by;
-  EtcdRevision mod_revision;  // of the record; not part of it
+  bool published_only = false;                // only `publications` and registered access servers may use it
+  std::vector<PublicationInfo> publications;  // by node, each once
+  EtcdRevision mod_revision;                  // of the record; not part of it
 
   uint32_t data_groups() const;  // W
   bool has_member(ServerId server) const;
   std::vector<ServerId> member_servers() const;  // each once, ascending
+  const PublicationInfo* publication_of(const std::string& node) const;
   bool operator==(const VolumeInfo&) const = default;
 };
 
@@ -103,6 +121,7 @@ struct ClusterState {
   std::map<std::string, SiteInfo> sites;  // by name
   std::map<ServerId, ServerInfo> servers;
   std::map<std::string, VolumeInfo> volumes;      // by name
+  std::map<std::string, uint64_t> access;         // registered access servers, SITE/access-N -> incarnation
   std::map<std::string, std::string> unreadable;  // key -> why: records of a wrong magic, version or content
 
   const ServerInfo* server_named(const std::string& name) const;

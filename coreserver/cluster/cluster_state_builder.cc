@@ -33,6 +33,10 @@ void ClusterStateBuilder::put(const EtcdKeyValue& item) {
       return store(decode_alive(item), [&](AliveInfo a) { alive_[key.name] = a; });
     case RecordType::kVolume:
       return store(decode_volume(item), [&](VolumeInfo v) { state_.volumes[key.name] = std::move(v); });
+    case RecordType::kAccess:
+      // Unlike the others, one that cannot be read counts as gone: whom it named must not be let in for ever.
+      state_.access.erase(key.name);
+      return store(decode_access(item), [&](AccessInfo a) { state_.access[key.name] = a.incarnation; });
     case RecordType::kCounter:
     case RecordType::kOther:
       return;
@@ -55,6 +59,9 @@ void ClusterStateBuilder::remove(const std::string& key_text) {
     case RecordType::kVolume:
       state_.volumes.erase(key.name);
       return;
+    case RecordType::kAccess:
+      state_.access.erase(key.name);
+      return;
     case RecordType::kCounter:
     case RecordType::kOther:
       return;
@@ -67,6 +74,7 @@ void ClusterStateBuilder::keep_only(const std::vector<EtcdWatchBatch::Change>& i
   std::erase_if(state_.sites, [&](const auto& s) { return !keys.count(site_key(s.first)); });
   std::erase_if(state_.servers, [&](const auto& s) { return !keys.count(server_key(s.second.name)); });
   std::erase_if(state_.volumes, [&](const auto& v) { return !keys.count(volume_key(v.first)); });
+  std::erase_if(state_.access, [&](const auto& a) { return !keys.count(access_key(a.first)); });
   std::erase_if(alive_, [&](const auto& a) { return !keys.count(alive_key(a.first)); });
   std::erase_if(state_.unreadable, [&](const auto& u) { return !keys.count(u.first); });
 }

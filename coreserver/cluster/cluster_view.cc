@@ -45,6 +45,7 @@ class WatchedClusterView : public ClusterView {
     for (auto& item : range->items) all.changes.push_back({false, std::move(item)});
     builder_.apply(all);
     state_ = std::make_shared<const ClusterState>(builder_.state());
+    told_ = state_->revision;
     tell_unreadable({}, state_->unreadable);
     watch_ = etcd.watch(std::string(kClusterPrefix), range->revision.next(),
                         [this](const EtcdWatchBatch& batch) { take(batch); });
@@ -59,12 +60,12 @@ class WatchedClusterView : public ClusterView {
 
   Status wait_for(EtcdRevision revision, uint32_t timeout_ms) const override {
     std::unique_lock lock(mutex_);
-    bool there = changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                                   [&] { return state_->revision >= revision; });
+    bool there =
+        changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return told_ >= revision; });
     if (there) return Status::ok();
     return {Code::kDeadlineExceeded, "etcd's revision " + std::to_string(revision.value) +
                                          " was not seen within " + std::to_string(timeout_ms) +
-                                         " ms; the newest is " + std::to_string(state_->revision.value)};
+                                         " ms; the newest is " + std::to_string(told_.value)};
   }
 
  private:
@@ -77,12 +78,15 @@ class WatchedClusterView : public ClusterView {
       std::lock_guard lock(mutex_);
       before = std::exchange(state_, next);
     }
-    changed_.notify_all();
     tell_unreadable(before->unreadable, next->unreadable);
     ClusterChange change{next, keys_that_differ(before->volumes, next->volumes), before->sites != next->sites,
-                         before->servers != next->servers};
-    if (on_change_ && (change.sites_changed || change.servers_changed || !change.volumes.empty()))
-      on_change_(change);
+                         before->servers != next->servers, before->access != next->access};
+    const bool matters =
+        change.sites_changed || change.servers_changed || change.access_changed || !change.volumes.empty();
+    if (on_change_ && matters) on_change_(change);
+    std::lock_guard lock(mutex_);
+    told_ = next->revision;
+    changed_.notify_all();
   }
 
   OnChange on_change_;
@@ -90,6 +94,7 @@ class WatchedClusterView : public ClusterView {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::shared_ptr<const ClusterState> state_;
+  EtcdRevision told_;                 // up to here the callback has returned
   std::unique_ptr<EtcdWatch> watch_;  // last: its thread uses all of the above
 };
 

@@ -24,6 +24,7 @@ struct ClusterChange {
   std::vector<std::string> volumes;  // names of those added, changed or gone
   bool sites_changed = false;
   bool servers_changed = false;  // records or liveness
+  bool access_changed = false;   // access servers' registrations
 };
 
 class ClusterView {
@@ -37,8 +38,9 @@ class ClusterView {
 
   virtual std::shared_ptr<const ClusterState> snapshot() const = 0;
   virtual uint64_t stale_ms() const = 0;  // since etcd was last heard of; about 2 s and less are normal
-  // Waits until the snapshot contains `revision`: to see one's own change. kDeadlineExceeded if it does not
-  // in time.
+  // Waits until the snapshot contains `revision` (of a change below kClusterPrefix: no others are seen), and
+  // the callback that told of it has returned: to see one's own change. kDeadlineExceeded if it does not in
+  // time.
   virtual Status wait_for(EtcdRevision revision, uint32_t timeout_ms) const = 0;
 };
 

@@ -56,6 +56,27 @@ Result<GroupInfo> group_from(const v1::Group& record) {
   return group;
 }
 
+Status check_publications(const v1::VolumeRecord& r) {
+  if (r.publications_size() > 0 && !r.published_only())
+    return corrupt("there are publications, but no published_only");
+  if (static_cast<size_t>(r.publications_size()) > kMaxPublications) {
+    return corrupt("found " + std::to_string(r.publications_size()) + " publications, wanted at most " +
+                   std::to_string(kMaxPublications));
+  }
+  std::set<uint64_t> ids;
+  for (int i = 0; i < r.publications_size(); ++i) {
+    const v1::Publication& p = r.publications(i);
+    if (Status good = check_publication(publication_from(p)); !good) return corrupt(good.message());
+    if (i > 0 && r.publications(i - 1).node() >= p.node())
+      return corrupt("the publications are not in the order of their nodes, each once");
+    if (p.id() == 0 || p.id() > r.config_version() || !ids.insert(p.id()).second) {
+      return corrupt("node " + p.node() + " has publication " + std::to_string(p.id()) +
+                     ", wanted one of its own from 1 to " + std::to_string(r.config_version()));
+    }
+  }
+  return Status::ok();
+}
+
 Status check_volume(const v1::VolumeRecord& r) {
   SHIMA_RETURN_IF_ERROR(check_volume_name(r.name()));
   if (r.volume_id() == 0) return corrupt("volume_id is missing");
@@ -74,7 +95,7 @@ Status check_volume(const v1::VolumeRecord& r) {
     if (r.groups(i).metadata() && (i == 0 || i + 1 != r.groups_size()))
       return corrupt("group " + std::to_string(i) + " is the metadata group but not the last of several");
   }
-  return Status::ok();
+  return check_publications(r);
 }
 
 }  // namespace
@@ -137,6 +158,19 @@ v1::VolumeRecord to_record(const VolumeInfo& volume) {
   r.set_config_version(volume.config_version.value);
   r.set_deleting(volume.deleting);
   for (ServerId server : volume.dropped_by) r.add_dropped_by(server.value);
+  r.set_published_only(volume.published_only);
+  for (const PublicationInfo& p : volume.publications) *r.add_publications() = to_record(p);
+  return r;
+}
+
+v1::Publication to_record(const PublicationInfo& p) {
+  v1::Publication r;
+  r.set_node(p.node);
+  r.set_id(p.id);
+  r.set_site(p.site);
+  r.set_read_only(p.read_only);
+  for (const std::string& address : p.addresses) r.add_addresses(address);
+  r.set_since_ms(p.since_ms);
   return r;
 }
 
@@ -190,7 +224,14 @@ Result<VolumeInfo> volume_from(const v1::VolumeRecord& r) {
   volume.config_version = ConfigVersion(r.config_version());
   volume.deleting = r.deleting();
   for (uint64_t server : r.dropped_by()) volume.dropped_by.push_back(ServerId(server));
+  volume.published_only = r.published_only();
+  for (const v1::Publication& p : r.publications()) volume.publications.push_back(publication_from(p));
   return volume;
+}
+
+PublicationInfo publication_from(const v1::Publication& r) {
+  return {r.node(),    r.id(), r.site(), r.read_only(), {r.addresses().begin(), r.addresses().end()},
+          r.since_ms()};
 }
 
 }  // namespace shima

@@ -13,9 +13,11 @@ namespace shima {
 cluster::v1::SiteRecord to_record(const SiteInfo& site);
 cluster::v1::ServerRecord to_record(const ServerInfo& server);
 cluster::v1::VolumeRecord to_record(const VolumeInfo& volume);
+cluster::v1::Publication to_record(const PublicationInfo& publication);
 
 Result<SiteInfo> site_from(const cluster::v1::SiteRecord& record);
 Result<ServerInfo> server_from(const cluster::v1::ServerRecord& record);
 Result<VolumeInfo> volume_from(const cluster::v1::VolumeRecord& record);
+PublicationInfo publication_from(const cluster::v1::Publication& record);  // as it is: nothing is checked
 
 }  // namespace shima

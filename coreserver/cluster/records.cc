@@ -1,7 +1,11 @@
 #include "coreserver/cluster/records.h"
 
+#include <arpa/inet.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <cctype>
+
+#include "common/network/cidr.h"
 #include "coreserver/cluster/record_protobuf.h"
 
 namespace shima {
@@ -71,12 +75,26 @@ Status check_name(std::string_view what, std::string_view name, bool dots) {
                                       " and '-', the first a letter or a digit"};
 }
 
+bool is_small_number(std::string_view text) {
+  return !text.empty() && text.size() <= 10 && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// What others sent, fit for a message.
+std::string printable(std::string_view text) {
+  std::string out(text.substr(0, 64));
+  for (char& c : out) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text.size() > 64 ? out + "..." : out;
+}
+
 }  // namespace
 
 std::string site_key(std::string_view site) { return key_of("sites", site); }
 std::string server_key(std::string_view server_name) { return key_of("servers", server_name); }
 std::string alive_key(std::string_view server_name) { return key_of("alive", server_name); }
 std::string volume_key(std::string_view volume) { return key_of("volumes", volume); }
+std::string access_key(std::string_view access_server_name) { return key_of("access", access_server_name); }
 std::string counter_key(std::string_view counter) { return key_of("counters", counter); }
 
 ParsedKey parse_key(std::string_view key) {
@@ -90,6 +108,7 @@ ParsedKey parse_key(std::string_view key) {
   if (type == "servers") return {RecordType::kServer, name};
   if (type == "alive") return {RecordType::kAlive, name};
   if (type == "volumes") return {RecordType::kVolume, name};
+  if (type == "access") return {RecordType::kAccess, name};
   if (type == "counters") return {RecordType::kCounter, name};
   return {};
 }
@@ -104,6 +123,15 @@ std::string encode_alive(const AliveInfo& alive) {
   r.set_version(kRecordVersion);
   r.set_server_id(alive.id.value);
   r.set_incarnation(alive.incarnation.value);
+  return to_json(r);
+}
+
+std::string encode_access(const AccessInfo& access) {
+  v1::AccessRecord r;
+  r.set_magic("shima-access");
+  r.set_version(kRecordVersion);
+  r.set_name(access.name);
+  r.set_incarnation(access.incarnation);
   return to_json(r);
 }
 
@@ -132,6 +160,13 @@ Result<AliveInfo> decode_alive(const EtcdKeyValue& item) {
   if (!r) return r.status();
   return AliveInfo{ServerId(r->server_id()), Incarnation(r->incarnation())};
 }
+Result<AccessInfo> decode_access(const EtcdKeyValue& item) {
+  auto r = from_json<v1::AccessRecord>(item, "shima-access");
+  if (!r) return r.status();
+  if (r->incarnation() == 0) return corrupt(item, "has no incarnation");
+  if (Status name = check_access_name(r->name()); !name) return corrupt(item, name.message());
+  return finish(item, Result<AccessInfo>(AccessInfo{r->name(), r->incarnation(), {}}));
+}
 Result<uint64_t> decode_counter(const EtcdKeyValue& item) {
   auto r = from_json<v1::CounterRecord>(item, "shima-counter");
   if (!r) return r.status();
@@ -144,10 +179,51 @@ Status check_site_name(std::string_view name) { return check_name("site", name, 
 Status check_server_name(std::string_view name, std::string_view site) {
   SHIMA_RETURN_IF_ERROR(check_site_name(site));
   std::string start = std::string(site) + "/core-";
-  bool good = name.starts_with(start) && name.size() > start.size() && name.size() <= start.size() + 10 &&
-              name.substr(start.size()).find_first_not_of("0123456789") == std::string_view::npos;
-  if (good) return Status::ok();
+  if (name.starts_with(start) && is_small_number(name.substr(start.size()))) return Status::ok();
   return {Code::kInvalidArgument, "found server name \"" + std::string(name) + "\", wanted " + start + "N"};
+}
+
+Status check_access_name(std::string_view name) {
+  constexpr std::string_view kMiddle = "/access-";
+  const size_t at = name.find(kMiddle);
+  if (at != std::string_view::npos && check_site_name(name.substr(0, at)) &&
+      is_small_number(name.substr(at + kMiddle.size()))) {
+    return Status::ok();
+  }
+  return {Code::kInvalidArgument,
+          "found access server name \"" + printable(name) + "\", wanted SITE/access-N"};
+}
+
+std::optional<std::string> usual_form_of_address(const std::string& address) {
+  const std::optional<IpAddress> ip = parse_ip(address);
+  char text[INET6_ADDRSTRLEN];
+  if (!ip || !inet_ntop(ip->v6 ? AF_INET6 : AF_INET, ip->bytes.data(), text, sizeof text))
+    return std::nullopt;
+  return text;
+}
+
+Status check_publication(const PublicationInfo& p) {
+  auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  bool good = !p.node.empty() && p.node.size() <= kMaxNodeNameBytes && plain(p.node.front());
+  for (char c : p.node) good = good && (plain(c) || c == '-' || c == '_' || c == '.' || c == ':');
+  if (!good) {
+    return {
+        Code::kInvalidArgument,
+        "found node name \"" + printable(p.node) +
+            "\", wanted 1 to 253 of letters, digits, '-', '_', '.' and ':', the first a letter or a digit"};
+  }
+  SHIMA_RETURN_IF_ERROR(check_site_name(p.site).with_context("node " + p.node));
+  if (p.addresses.size() > kMaxPublicationAddresses) {
+    return {Code::kInvalidArgument, "node " + p.node + ": found " + std::to_string(p.addresses.size()) +
+                                        " addresses, wanted at most " +
+                                        std::to_string(kMaxPublicationAddresses)};
+  }
+  for (const std::string& address : p.addresses) {
+    if (usual_form_of_address(address) == address) continue;
+    return {Code::kInvalidArgument, "node " + p.node + ": found address \"" + printable(address) +
+                                        "\", wanted an IPv4 or IPv6 address in its usual form"};
+  }
+  return Status::ok();
 }
 
 }  // namespace shima

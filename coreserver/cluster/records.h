@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,11 +20,13 @@ std::string site_key(std::string_view site);
 std::string server_key(std::string_view server_name);
 std::string alive_key(std::string_view server_name);
 std::string volume_key(std::string_view volume);
+std::string access_key(std::string_view access_server_name);
 std::string counter_key(std::string_view counter);
 inline constexpr std::string_view kServerIdCounter = "server-id";
 inline constexpr std::string_view kVolumeIdCounter = "volume-id";
+inline constexpr std::string_view kAccessIncarnationCounter = "access-incarnation";
 
-enum class RecordType { kSite, kServer, kAlive, kVolume, kCounter, kOther };
+enum class RecordType { kSite, kServer, kAlive, kVolume, kAccess, kCounter, kOther };
 struct ParsedKey {
   RecordType type = RecordType::kOther;
   std::string name;  // what follows /shima/v1/TYPE/
@@ -35,10 +38,18 @@ struct AliveInfo {
   Incarnation incarnation;
 };
 
+// A registered access server (R20).
+struct AccessInfo {
+  std::string name;  // SITE/access-N
+  uint64_t incarnation = 0;
+  EtcdRevision mod_revision;
+};
+
 std::string encode_site(const SiteInfo& site);
 std::string encode_server(const ServerInfo& server);
 std::string encode_alive(const AliveInfo& alive);
 std::string encode_volume(const VolumeInfo& volume);
+std::string encode_access(const AccessInfo& access);
 std::string encode_counter(uint64_t last);
 
 // The decoded name must be the key's. mod_revision comes from the item.
@@ -46,10 +57,16 @@ Result<SiteInfo> decode_site(const EtcdKeyValue& item);
 Result<ServerInfo> decode_server(const EtcdKeyValue& item);
 Result<AliveInfo> decode_alive(const EtcdKeyValue& item);
 Result<VolumeInfo> decode_volume(const EtcdKeyValue& item);
+Result<AccessInfo> decode_access(const EtcdKeyValue& item);
 Result<uint64_t> decode_counter(const EtcdKeyValue& item);
 
 Status check_volume_name(std::string_view name);  // 1 to 63 of [a-z0-9.-], first a letter or a digit
 Status check_site_name(std::string_view name);    // 1 to 63 of [a-z0-9-], first a letter or a digit
 Status check_server_name(std::string_view name, std::string_view site);  // SITE/core-N
+Status check_access_name(std::string_view name);                         // SITE/access-N
+// What a change asks for and what a record has: names, addresses and their number. The id is not looked at.
+Status check_publication(const PublicationInfo& publication);
+// An IPv4 or IPv6 literal as inet_ntop(3) writes it; nullopt: it is none.
+std::optional<std::string> usual_form_of_address(const std::string& address);
 
 }  // namespace shima

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "coreserver/cluster/records.h"
+
 namespace shima {
 namespace {
 
@@ -64,17 +66,58 @@ Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, T
   return raised(std::move(next));
 }
 
-Result<VolumeInfo> with_size(const VolumeInfo& volume, uint64_t size_bytes) {
+Result<VolumeInfo> with_quotas(const VolumeInfo& volume, uint64_t size_bytes,
+                               std::optional<uint64_t> max_inodes) {
   if (volume.deleting)
     return {Code::kFailedPrecondition, of(volume) + " is being deleted; its size cannot change"};
-  if (size_bytes < volume.size_bytes) {
+  const uint64_t size = size_bytes ? size_bytes : volume.size_bytes;
+  if (size < volume.size_bytes) {
     return {Code::kInvalidArgument, of(volume) + " has " + std::to_string(volume.size_bytes) +
                                         " bytes and cannot shrink to " + std::to_string(size_bytes)};
   }
-  if (size_bytes == volume.size_bytes) return volume;
+  const uint64_t inodes = max_inodes.value_or(volume.max_inodes);
+  if (size == volume.size_bytes && inodes == volume.max_inodes) return volume;
   VolumeInfo next = raised(volume);
-  next.size_bytes = size_bytes;
+  next.size_bytes = size;
+  next.max_inodes = inodes;
   return next;
+}
+
+Result<VolumeInfo> with_publication(const VolumeInfo& volume, const PublicationInfo& wanted) {
+  SHIMA_RETURN_IF_ERROR(check_publication(wanted).with_context(of(volume)));
+  if (volume.deleting) return {Code::kFailedPrecondition, of(volume) + " is being deleted"};
+  if (!volume.published_only) {
+    return {Code::kFailedPrecondition,
+            of(volume) + " may be used by every client; only one made with published_only is published"};
+  }
+  VolumeInfo next = raised(volume);
+  auto at = std::lower_bound(next.publications.begin(), next.publications.end(), wanted.node,
+                             [](const PublicationInfo& p, const std::string& node) { return p.node < node; });
+  if (at != next.publications.end() && at->node == wanted.node) {
+    if (at->read_only != wanted.read_only) {
+      return {Code::kAlreadyExists, of(volume) + " is published at node " + wanted.node + " as " +
+                                        (at->read_only ? "read-only" : "writable") +
+                                        "; take that publication away first"};
+    }
+    if (at->site == wanted.site && at->addresses == wanted.addresses) return volume;
+    at->site = wanted.site;
+    at->addresses = wanted.addresses;
+    return next;
+  }
+  if (volume.publications.size() >= kMaxPublications) {
+    return {Code::kFailedPrecondition, of(volume) + " is published at " + std::to_string(kMaxPublications) +
+                                           " nodes already, which is the limit"};
+  }
+  at = next.publications.insert(at, wanted);
+  at->id = next.config_version.value;
+  return next;
+}
+
+Result<VolumeInfo> without_publication(const VolumeInfo& volume, const std::string& node) {
+  VolumeInfo next = raised(volume);
+  const size_t taken = std::erase_if(
+      next.publications, [&](const PublicationInfo& p) { return node.empty() || p.node == node; });
+  return taken ? next : volume;
 }
 
 Result<VolumeInfo> with_deleting(const VolumeInfo& volume) {

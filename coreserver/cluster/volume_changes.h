@@ -4,6 +4,10 @@
 // config_version) if there is nothing to change. mod_revision is carried over.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+
 #include "common/status/status.h"
 #include "coreserver/cluster/cluster_state.h"
 
@@ -20,7 +24,19 @@ Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incar
 Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term,
                                    ConfigVersion based_on, ServerId server, bool whole, bool in_sync);
 
-Result<VolumeInfo> with_size(const VolumeInfo& volume, uint64_t size_bytes);
+// The quotas. `size_bytes` 0: it stays as it is; kInvalidArgument: it would get smaller. `max_inodes`: any;
+// nullopt: it stays as it is.
+Result<VolumeInfo> with_quotas(const VolumeInfo& volume, uint64_t size_bytes,
+                               std::optional<uint64_t> max_inodes = {});
+
+// Lets `wanted`.node use the volume (R20): under a new id, or under the one that it has, with what else is
+// wanted now of site and addresses (the node has moved; its mounts stay what they are). wanted.id is not
+// looked at, since_ms counts for a new one only. kAlreadyExists: it is published with another read_only;
+// kFailedPrecondition: the volume is not published_only, is being deleted, or has too many publications;
+// kInvalidArgument.
+Result<VolumeInfo> with_publication(const VolumeInfo& volume, const PublicationInfo& wanted);
+// Takes the node's publication away; all of them if `node` is empty. No change if there is none.
+Result<VolumeInfo> without_publication(const VolumeInfo& volume, const std::string& node);
 
 Result<VolumeInfo> with_deleting(const VolumeInfo& volume);
 

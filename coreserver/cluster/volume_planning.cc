@@ -94,6 +94,7 @@ Result<VolumeInfo> plan_volume(const ClusterState& state, const VolumeSpec& spec
   volume.block_size = spec.block_size;
   volume.size_bytes = spec.size_bytes;
   volume.max_inodes = spec.max_inodes;
+  volume.published_only = spec.published_only;
   volume.config_version = ConfigVersion(1);
   for (const GroupMembers& chosen : *members) {
     GroupInfo group;

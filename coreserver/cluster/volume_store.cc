@@ -127,8 +127,17 @@ Result<VolumeInfo> VolumeStore::change(const std::string& name, const Change& ma
   }
 }
 
-Result<VolumeInfo> VolumeStore::set_size(const std::string& name, uint64_t size_bytes) {
-  return change(name, [&](const VolumeInfo& v) { return with_size(v, size_bytes); });
+Result<VolumeInfo> VolumeStore::set_quotas(const std::string& name, uint64_t size_bytes,
+                                           std::optional<uint64_t> max_inodes) {
+  return change(name, [&](const VolumeInfo& v) { return with_quotas(v, size_bytes, max_inodes); });
+}
+
+Result<VolumeInfo> VolumeStore::publish(const std::string& name, const PublicationInfo& wanted) {
+  return change(name, [&](const VolumeInfo& v) { return with_publication(v, wanted); });
+}
+
+Result<VolumeInfo> VolumeStore::unpublish(const std::string& name, const std::string& node) {
+  return change(name, [&](const VolumeInfo& v) { return without_publication(v, node); });
 }
 
 Result<VolumeInfo> VolumeStore::mark_deleting(const std::string& name) {

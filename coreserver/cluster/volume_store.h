@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct VolumeSpec {
   uint64_t size_bytes = 0;
   uint64_t max_inodes = 0;
   uint32_t groups = kDefaultGroups;  // data groups
+  bool published_only = false;
 };
 
 class VolumeStore {
@@ -46,7 +48,11 @@ class VolumeStore {
 
   // Chooses members among the servers that are alive in etcd now; each is named with its newest incarnation.
   Result<VolumeInfo> create_volume(const VolumeSpec& spec);
-  Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes);
+  // As with_quotas(), with_publication() and without_publication() say (volume_changes.h).
+  Result<VolumeInfo> set_quotas(const std::string& name, uint64_t size_bytes,
+                                std::optional<uint64_t> max_inodes = {});
+  Result<VolumeInfo> publish(const std::string& name, const PublicationInfo& wanted);
+  Result<VolumeInfo> unpublish(const std::string& name, const std::string& node);
   Result<VolumeInfo> mark_deleting(const std::string& name);
   // The last member server's call removes the record. Ok if it is gone already, or the name is another
   // volume's now.

@@ -98,20 +98,34 @@ Status CoreServer::try_join() {
     if (!view.is_ok()) return view.status();
     view_ = std::move(*view);
   }
-  joined_ = true;
-  auto now = view_->snapshot();
-  control_->post([this, now] { reconcile_all(now); });
+  control_->post([this] { act_on_all(); });
+  joined_ = true;  // from here on others may wait for what this server acts on
   return Status::ok();
 }
 
 void CoreServer::on_cluster_change(const ClusterChange& change) {
   control_->post([this, change] {
-    if (change.servers_changed) return reconcile_all(change.state);
+    if (change.servers_changed || change.access_changed) return act_on_all();
+    auto now = newest_state();
     for (const std::string& name : change.volumes) {
-      auto it = change.state->volumes.find(name);
-      if (it != change.state->volumes.end()) reconcile(change.state, it->second);
+      auto it = now->volumes.find(name);
+      if (it != now->volumes.end()) reconcile(now, it->second);
     }
+    acted_ = std::max(acted_, change.state->revision);
   });
+}
+
+// Perhaps newer than the change that is acted on: groups must never be told of an older state after a newer.
+std::shared_ptr<const ClusterState> CoreServer::newest_state() {
+  auto now = view_->snapshot();
+  if (*access_servers_ != now->access) access_servers_ = std::make_shared<const AccessServers>(now->access);
+  return now;
+}
+
+void CoreServer::act_on_all() {
+  auto now = newest_state();
+  reconcile_all(now);
+  acted_ = std::max(acted_, now->revision);
 }
 
 void CoreServer::reconcile_all(const std::shared_ptr<const ClusterState>& state) {
@@ -121,12 +135,13 @@ void CoreServer::reconcile_all(const std::shared_ptr<const ClusterState>& state)
 void CoreServer::reconcile(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume) {
   if (stopping_ || !volume.has_member(server_id())) return;
   if (volume.deleting) return drop_volume(volume);
+  auto access = std::make_shared<const VolumeAdmission>(volume, access_servers_, state->revision);
   bool named = true;
   for (const GroupInfo& group : volume.groups) {
     const MemberInfo* me = group.find(server_id());
     if (!me) continue;
     named = named && me->incarnation == incarnation();
-    if (ensure_group(volume, group)) configure_group(state, volume, group);
+    if (ensure_group(volume, group)) configure_group(state, volume, group, access);
   }
   if (!named) claim(volume.name);
 }
@@ -196,7 +211,7 @@ void CoreServer::add_group(const VolumeInfo& volume, GroupId id, ServerDisk* dis
 }
 
 void CoreServer::configure_group(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume,
-                                 const GroupInfo& group) {
+                                 const GroupInfo& group, std::shared_ptr<const VolumeAdmission> access) {
   replication::GroupConfig config = group_config_of(volume, group.index);
   std::vector<std::tuple<ServerId, NetworkEndpoint, bool>> peers;
   if (config.role_of(server_id()) == replication::Role::kPrimary) {
@@ -209,11 +224,11 @@ void CoreServer::configure_group(const std::shared_ptr<const ClusterState>& stat
   }
   GroupId id{volume.id, group.index};
   Shard& shard = shards_->of(id);
-  shard.loop().post(
-      [id, &shard, config = std::move(config), peers = std::move(peers), max_inodes = volume.max_inodes] {
-        for (const auto& [server, endpoint, wan] : peers) shard.links().want(server, endpoint, wan);
-        if (auto g = shard.find(id)) g->set_config(config, max_inodes);
-      });
+  shard.loop().post([id, &shard, config = std::move(config), peers = std::move(peers),
+                     max_inodes = volume.max_inodes, access = std::move(access)] {
+    for (const auto& [server, endpoint, wan] : peers) shard.links().want(server, endpoint, wan);
+    if (auto g = shard.find(id)) g->set_config(config, max_inodes, access);
+  });
 }
 
 void CoreServer::claim(const std::string& volume) {

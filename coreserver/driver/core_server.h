@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,13 +49,20 @@ class CoreServer : public ServerFacade {
   Status delete_volume(const std::string& name) override;
   Result<VolumeDetails> get_volume(const std::string& name) override;
   Result<std::vector<VolumeInfo>> list_volumes() override;
-  Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes) override;
+  Result<VolumeInfo> set_quotas(const std::string& name, uint64_t size_bytes,
+                                std::optional<uint64_t> max_inodes) override;
   Result<std::vector<SiteInfo>> list_sites() override;
   Result<SiteInfo> add_site(const SiteInfo& site) override;
   Result<std::vector<ServerInfo>> list_servers() override;
   Result<ClusterStatus> status() override;
   Result<std::vector<GroupReport>> show_groups(const std::string& volume) override;
   Result<ServerStatistics> stats() override;
+  // core_server_fencing.cc
+  Result<VolumeInfo> publish(const std::string& name, const PublicationInfo& asked) override;
+  Result<VolumeInfo> unpublish(const std::string& name, const std::string& node,
+                               uint32_t timeout_ms) override;
+  Result<EtcdRevision> wait_for_revision(EtcdRevision revision, VolumeId committed,
+                                         uint32_t timeout_ms) override;
 
  private:
   struct Place {  // where a group lives in this server
@@ -77,10 +85,12 @@ class CoreServer : public ServerFacade {
   Status try_join();
   void on_cluster_change(const ClusterChange& change);
   void reconcile(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume);
+  std::shared_ptr<const ClusterState> newest_state();
+  void act_on_all();
   void reconcile_all(const std::shared_ptr<const ClusterState>& state);
   bool ensure_group(const VolumeInfo& volume, const GroupInfo& group);
   void configure_group(const std::shared_ptr<const ClusterState>& state, const VolumeInfo& volume,
-                       const GroupInfo& group);
+                       const GroupInfo& group, std::shared_ptr<const VolumeAdmission> access);
   void claim(const std::string& volume);
   void drop_volume(const VolumeInfo& volume);
   void propose(GroupId group, Term term, const replication::ProposeMembership& proposal);
@@ -88,6 +98,10 @@ class CoreServer : public ServerFacade {
                  replication::RecoveredGroup recovered);
   ServerDisk* disk_for_new_group() const;
   void check_disks();
+  Status ask_to_act_on(ServerId server, EtcdRevision revision, VolumeId committed, uint32_t timeout_ms);
+  Result<EtcdRevision> act_on(EtcdRevision revision, VolumeId committed, uint32_t timeout_ms);
+  std::vector<GroupId> primaries_here(VolumeId volume) const;
+  bool has_unreadable_volume() const;
   std::shared_ptr<const ClusterState> state() const;
   Status ready() const;
 
@@ -97,6 +111,9 @@ class CoreServer : public ServerFacade {
   std::map<GroupId, Recovered> recovered_;  // until the group's volume was seen
   std::map<GroupId, Place> places_;
   std::set<std::string> claiming_;  // volumes with a claim under way
+  EtcdRevision acted_;              // control thread: the groups were told what etcd had then
+  std::shared_ptr<const AccessServers> access_servers_ = std::make_shared<const AccessServers>();
+  std::atomic<int> waits_{0}, unpublishes_{0};  // calls that wait now
 
   std::unique_ptr<WorkerPool> readers_;
   std::unique_ptr<WorkerPool> control_;

@@ -137,9 +137,10 @@ Result<std::vector<VolumeInfo>> CoreServer::list_volumes() {
   return all;
 }
 
-Result<VolumeInfo> CoreServer::set_size(const std::string& name, uint64_t size_bytes) {
+Result<VolumeInfo> CoreServer::set_quotas(const std::string& name, uint64_t size_bytes,
+                                          std::optional<uint64_t> max_inodes) {
   SHIMA_RETURN_IF_ERROR(ready());
-  auto changed = volumes_->set_size(name, size_bytes);
+  auto changed = volumes_->set_quotas(name, size_bytes, max_inodes);
   if (changed.is_ok() && !view_->wait_for(changed->mod_revision, kSeeOwnChangeMs).is_ok())
     log(LogLevel::kInfo, "cluster", "the view is slow");
   return changed;

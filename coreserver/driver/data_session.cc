@@ -69,6 +69,10 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
                                                         ", this is server " + std::to_string(self.value)));
       return;
     }
+    if (!take_identity(header.greeting())) {
+      return malformed(
+          Status(Code::kInvalidArgument, "a Greeting's node or access server has too long a name"));
+    }
     greeted_ = true;
     peer_ = ServerId(header.greeting().server_id());
     wire::Header answer;
@@ -78,10 +82,21 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     connection_->send(Frame{frame.id, answer.SerializeAsString(), {}, {}});
   }
 
+  bool take_identity(const wire::Greeting& greeting) {
+    if (greeting.node().size() > kMaxNodeNameBytes || greeting.access_server().size() > kMaxNodeNameBytes) {
+      return false;
+    }
+    who_ = std::make_shared<const SessionIdentity>(
+        SessionIdentity{greeting.node(), greeting.publication(), greeting.access_server(),
+                        greeting.access_incarnation(), greeting.access_revision()});
+    return true;
+  }
+
   void write(uint64_t id, const wire::WriteRequest& w, Buffer payload) {
     session_counters().writes++;
     session_counters().write_bytes += payload.size();
     WriteCall call;
+    call.who = who_;
     call.deadline_ms = w.deadline_ms();
     replication::ClientWrite& c = call.write;
     c.client = ClientId(w.client());
@@ -123,6 +138,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     uint64_t cost = uint64_t{r.length()} + 256;
     begin(cost);
     ReadCall call;
+    call.who = who_;
     call.inode = InodeId(r.inode());
     call.block = BlockIndex(r.block());
     call.offset = r.offset();
@@ -145,6 +161,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     uint64_t cost = payload.size() + 1024;
     begin(cost);
     auto call = std::make_shared<JobCall>();
+    call->who = who_;
     call->client = ClientId(j.client());
     call->request = RequestId(j.request());
     call->settled_below = RequestId(j.settled_below());
@@ -187,8 +204,8 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
       self->answer(Frame{id, header.SerializeAsString(), {}, {}}, cost, answer.is_ok());
     };
     GroupId group{VolumeId(r.volume()), GroupIndex(r.group())};
-    env_.shards->with_group(group, [done, group, inode = InodeId(r.inode())](GroupDriver* g) {
-      g ? g->inode(inode, done) : done(not_here(group));
+    env_.shards->with_group(group, [done, group, inode = InodeId(r.inode()), who = who_](GroupDriver* g) {
+      g ? g->inode(*who, inode, done) : done(not_here(group));
     });
   }
 
@@ -196,6 +213,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
     uint64_t cost = 256;
     begin(cost);
     SeekCall call;
+    call.who = who_;
     call.inode = InodeId(r.inode());
     call.block = BlockIndex(r.block());
     call.offset = r.offset();
@@ -290,6 +308,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
   ConnectionPtr connection_;
   bool greeted_ = false;
   ServerId peer_;
+  std::shared_ptr<const SessionIdentity> who_;  // a volume client's; once greeted
   uint64_t inflight_ = 0;
   bool paused_ = false;
 };

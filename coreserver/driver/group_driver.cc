@@ -34,9 +34,12 @@ GroupDriver::GroupDriver(GroupEnvironment environment, GroupId id, GroupCheckpoi
 
 GroupDriver::~GroupDriver() { forget_remembered(core_.log().last()); }
 
-void GroupDriver::set_config(const GroupConfig& config, uint64_t max_inodes) {
+void GroupDriver::set_config(const GroupConfig& config, uint64_t max_inodes,
+                             std::shared_ptr<const VolumeAdmission> access) {
   if (dropped_) return;
   max_inodes_ = max_inodes;
+  access_ = std::move(access);
+  fenced_sessions_due_ = true;
   Role before = core_.role();
   // The overlay must hold what the journal has and the blocks lack before anything can be read or ordered.
   Role role = config.role_of(env_.self);
@@ -49,6 +52,12 @@ void GroupDriver::set_config(const GroupConfig& config, uint64_t max_inodes) {
       if (m.server != env_.self && env_.links->is_up(m.server)) peer_up(m.server);
     }
   }
+  if (metadata_) close_fenced_sessions();
+}
+
+Status GroupDriver::refusal_of(const SessionIdentity& who, bool changes) const {
+  if (!access_) return {Code::kUnavailable, "group " + to_string(id()) + " does not know its volume yet"};
+  return access_->check(who, changes);
 }
 
 void GroupDriver::load_unapplied() {
@@ -207,7 +216,10 @@ void GroupDriver::tick() {
   tell_space();  // also of a quiet group: its next write shall not be refused for a disk that was full
   if (quiet && now - last_tick_ms_ < kQuietTickMs) return;
   tick_core();
-  if (metadata_) end_silent_sessions();
+  if (metadata_) {
+    close_fenced_sessions();
+    end_silent_sessions();
+  }
   pump_apply(true);
   pump_checkpoint(false);
   admit_parked();

@@ -28,6 +28,7 @@
 #include "coreserver/driver/overlay.h"
 #include "coreserver/driver/peer_links.h"
 #include "coreserver/driver/server_disk.h"
+#include "coreserver/driver/volume_admission.h"
 #include "coreserver/jobs/jobs.h"
 #include "coreserver/metadata/pending_batches.h"
 #include "coreserver/replication/replica_group.h"
@@ -54,14 +55,18 @@ struct GroupEnvironment {
   std::function<void(GroupId, Term, const replication::ProposeMembership&)> propose;
 };
 
+using SessionIdentityPtr = std::shared_ptr<const SessionIdentity>;  // of whoever asks; never null in a call
+
 struct WriteCall {
   // Offset and length any, until the partial chunks are completed; of a kTruncate: length 0, offset any.
   replication::ClientWrite write;
   uint32_t deadline_ms = 0;
+  SessionIdentityPtr who;
   std::function<void(Status, Position)> done;  // on the group's loop
 };
 
 struct ReadCall {
+  SessionIdentityPtr who;
   InodeId inode;
   BlockIndex block;
   uint32_t offset = 0;  // bytes, multiple of kChunkSize
@@ -76,6 +81,7 @@ struct ReadCall {
 };
 
 struct JobCall {
+  SessionIdentityPtr who;
   metadata::v1::JobRequest job;
   ClientId client;  // these four: of jobs that change
   RequestId request, settled_below;
@@ -90,6 +96,7 @@ struct InodeAnswer {
 };
 
 struct SeekCall {
+  SessionIdentityPtr who;
   InodeId inode;
   BlockIndex block;
   uint32_t offset = 0;  // bytes
@@ -117,18 +124,23 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
               replication::RecoveredGroup recovered);
   ~GroupDriver();
 
-  // `max_inodes`: of the volume; only the metadata group cares.
-  void set_config(const replication::GroupConfig& config, uint64_t max_inodes = 0);
+  // `max_inodes`: of the volume; only the metadata group cares. Requests that come after this are held
+  // against `access`, and so are those that came before and have no place in the log yet.
+  void set_config(const replication::GroupConfig& config, uint64_t max_inodes,
+                  std::shared_ptr<const VolumeAdmission> access);
   void read(ReadCall call);
   void write(WriteCall call);
   void run_job(JobCall call);
-  void inode(InodeId inode, std::function<void(Result<InodeAnswer>)> done);
+  void inode(const SessionIdentity& who, InodeId inode, std::function<void(Result<InodeAnswer>)> done);
   void seek(SeekCall call);
   void peer_up(ServerId peer);
   void peer_down(ServerId peer);
   // A message that came on `via`; answers go back there.
   void peer_message(ServerId from, replication::Message message, const ConnectionPtr& via);
   void resync_piece(ServerId from, const data::v1::Resync& piece, Buffer payload);
+  // Calls back with true when all that is in the primary's log now is committed; with false if this is no
+  // primary (any more).
+  void when_committed(std::function<void(bool)> done);
   void link_drained(ServerId peer);
   void tick();
   // The volume is gone: drops records, blocks and checkpoint; `done` on the disk's worker. The driver does
@@ -179,6 +191,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void load_unapplied();
   void drop_leftover_blocks();
   void count_backlog();
+  // R20: why the sender may not have that.
+  Status refusal_of(const SessionIdentity& who, bool changes) const;
   void tell_space();
 
   // group_writes.cc
@@ -210,6 +224,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
                             KvBatch& batch);
   void forget_settled(ClientId client, RequestId settled_below, const KvView& view, KvBatch& batch);
   void end_silent_sessions();
+  bool close_fenced_sessions();
+  void append_own_batch(KvBatch batch);
   int64_t wall_clock_ns();
   // group_apply.cc
   void pump_apply(bool now);
@@ -240,6 +256,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   std::string volume_;
   uint32_t block_size_;
   const bool metadata_;
+  std::shared_ptr<const VolumeAdmission> access_;  // null until the first set_config()
   bool dropped_ = false;
   uint64_t last_event_ms_ = 0;  // other than Tick: a group where nothing happens ticks once a second only
   uint64_t last_tick_ms_ = 0;
@@ -284,6 +301,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
 
   // metadata primary
   SessionTable sessions_;
+  bool fenced_sessions_due_ = true;  // sessions may be there of those who may not use the volume any more
+  Sequence fenced_sessions_closed_;  // by the record up to here
   uint64_t max_inodes_ = 0;
   int64_t last_wall_ns_ = 0;
   uint64_t sessions_checked_ms_ = 0;

@@ -44,15 +44,22 @@ void GroupDriver::after_commit(std::function<void(bool)> task) {
   after_commit_.emplace(last, std::move(task));
 }
 
+void GroupDriver::when_committed(std::function<void(bool)> done) {
+  if (dropped_ || core_.role() != Role::kPrimary) return done(false);
+  after_commit(std::move(done));
+}
+
 void GroupDriver::give_up_after_commit() {
   auto tasks = std::move(after_commit_);
   after_commit_.clear();
   for (auto& [sequence, task] : tasks) task(false);
 }
 
-void GroupDriver::inode(InodeId inode, std::function<void(Result<InodeAnswer>)> done) {
+void GroupDriver::inode(const SessionIdentity& who, InodeId inode,
+                        std::function<void(Result<InodeAnswer>)> done) {
   if (metadata_) return done(Status(Code::kInvalidArgument, "the metadata group has no blocks"));
   if (Status why = refusal_to_read(); !why.is_ok()) return done(why);
+  if (Status why = refusal_of(who, false); !why.is_ok()) return done(why);
   auto stored = env_.disk->blocks().inode_state(id(), inode);
   if (!stored.is_ok()) return done(stored.status());
   InodeAnswer answer;
@@ -65,6 +72,7 @@ void GroupDriver::inode(InodeId inode, std::function<void(Result<InodeAnswer>)> 
 void GroupDriver::seek(SeekCall call) {
   if (metadata_) return call.done(Status(Code::kInvalidArgument, "the metadata group has no blocks"));
   if (Status why = refusal_to_read(); !why.is_ok()) return call.done(why);
+  if (Status why = refusal_of(*call.who, false); !why.is_ok()) return call.done(why);
   if (call.offset >= block_size_)
     return call.done(Status(Code::kInvalidArgument, "an offset beyond the block's end"));
   if (!overlay_.of_inode(call.inode, core_.visible()).empty()) {

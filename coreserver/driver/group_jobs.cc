@@ -42,6 +42,21 @@ std::string time_prefix(int64_t ns) {
   return key;
 }
 
+// A client that may only read keeps a session nevertheless, and locks.
+bool changes_volume(const metadata::v1::JobRequest& job) {
+  using Job = metadata::v1::JobRequest;
+  switch (job.job_case()) {
+    case Job::kOpenSession:
+    case Job::kKeepAlive:
+    case Job::kCloseSession:
+    case Job::kSetLock:
+    case Job::kReleaseLocks:
+      return false;
+    default:
+      return job_changes(job);
+  }
+}
+
 std::string answer_bytes(const metadata::v1::JobReply& reply) { return reply.SerializeAsString(); }
 
 }  // namespace
@@ -60,7 +75,22 @@ void GroupDriver::run_job(JobCall call) {
                      {});
   }
   if (Status why = refusal_to_read(); !why.is_ok()) return call.done(why, "", {});
+  if (Status why = refusal_of(*call.who, changes_volume(call.job)); !why.is_ok())
+    return call.done(why, "", {});
+  if (!close_fenced_sessions()) {
+    return call.done(
+        Status(Code::kUnavailable, "the sessions of clients that were fenced are being closed; retry"), "",
+        {});
+  }
+  if (call.job.has_open_session()) access_->bind(*call.who, *call.job.mutable_open_session());
   if (job_changes(call.job)) return change_by_job(std::move(call));
+  if (std::min(fenced_sessions_closed_, core_.log().last()) >
+      core_.visible()) {  // a lock that is free already must not show
+    return after_commit([self = shared_from_this(), call = std::move(call)](bool committed) mutable {
+      if (committed) return self->run_job(std::move(call));
+      call.done(Status(Code::kUnavailable, "the group's primary has changed"), "", {});
+    });
+  }
   auto view = pending_.view(env_.disk->blocks().kv(), id(), core_.visible());
   JobOutcome outcome = shima::run_job({*view, wall_clock_ns(), max_inodes_, &sessions_}, call.job);
   if (Status read = view->status(); !read.is_ok()) return call.done(read, "", {});
@@ -189,11 +219,41 @@ void GroupDriver::end_silent_sessions() {
         "volume " + volume_ + ": session " + std::to_string(session) +
             " was not heard of for 20 s: its locks are freed");
     if (batch.empty()) continue;
-    ClientId self(mix64(mix64(env_.self.value) ^ env_.incarnation.value) | 1);
-    own_request_ = own_request_.next();
-    append_batch(std::move(batch), self, own_request_, own_request_, core_.log().last(),
-                 [](Status, Position) {});
+    append_own_batch(std::move(batch));
     return;  // the next one sees what this one changed
+  }
+}
+
+void GroupDriver::append_own_batch(KvBatch batch) {
+  ClientId self(mix64(mix64(env_.self.value) ^ env_.incarnation.value) | 1);
+  own_request_ = own_request_.next();
+  append_batch(std::move(batch), self, own_request_, own_request_, core_.log().last(),
+               [](Status, Position) {});
+}
+
+// R20: sessions of clients that may not use the volume any more end, with their locks, before anybody's next
+// job. False: not yet. Once it has its place in the log, all that is asked for later comes after it.
+bool GroupDriver::close_fenced_sessions() {
+  if (!fenced_sessions_due_) return true;
+  if (!access_ || !refusal_to_read().is_ok()) return false;
+  metadata::v1::JobRequest request;
+  *request.mutable_close_fenced() = access_->admitted();
+  for (;;) {
+    const Sequence last = core_.log().last();
+    auto view = pending_.view(env_.disk->blocks().kv(), id(), last);
+    JobOutcome outcome =
+        shima::run_job({*view, wall_clock_ns(), max_inodes_, &sessions_, /*own=*/true}, request);
+    if (outcome.reply.error() != 0) return false;  // the jobs that wait for this say why
+    if (outcome.batch.empty()) {
+      fenced_sessions_due_ = false;
+      return true;
+    }
+    if (!has_room()) return false;
+    log(LogLevel::kWarning, "session",
+        "volume " + volume_ + ": fenced, their locks are freed: " + outcome.reply.message());
+    append_own_batch(std::move(outcome.batch));
+    if (core_.log().last() == last) return false;
+    fenced_sessions_closed_ = core_.log().last();
   }
 }
 

@@ -31,6 +31,7 @@ void GroupDriver::read(ReadCall call) {
                                            std::to_string(block_size_) + " bytes"),
         {});
   }
+  if (Status why = refusal_of(*call.who, false); !why.is_ok()) return call.done(why, {});
   if (call.own_replica) {
     bool has_blocks = core_.role() == Role::kPrimary || core_.role() == Role::kRemote;
     if (!has_blocks)

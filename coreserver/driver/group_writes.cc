@@ -51,6 +51,7 @@ bool GroupDriver::has_room() const {
 
 void GroupDriver::write(WriteCall call) {
   if (Status why = check_write(call); !why.is_ok()) return call.done(why, {});
+  if (Status why = refusal_of(*call.who, true); !why.is_ok()) return call.done(why, {});
   if (core_.serving() && (!parked_.empty() || !has_room())) {
     if (parked_.size() >= kMaxParked)
       return call.done(Status(Code::kUnavailable, "too many writes wait"), {});
@@ -62,6 +63,8 @@ void GroupDriver::write(WriteCall call) {
 }
 
 void GroupDriver::admit(WriteCall call) {
+  // Also of those that have waited: whoever was fenced meanwhile gets no place any more.
+  if (Status why = refusal_of(*call.who, true); !why.is_ok()) return call.done(why, {});
   bool truncate = is_truncate(call.write);
   // The new end of the file lies inside a chunk of ours: the chunk goes with the truncation.
   bool partial = truncate ? call.write.offset % kChunkSize != 0 && owns(call.write.inode, call.write.block)
@@ -159,7 +162,7 @@ void GroupDriver::partial_base_read(std::shared_ptr<WriteCall> call, Result<Bloc
   uint32_t from = chunk_floor(w.offset), to = chunk_ceil(w.offset + std::max(w.length, 1u));
   auto newer = overlay_.touching(w.inode, w.block, from, to - from, core_.log().last());
   BlockPiece piece = laid_over(std::move(*base), w.block, from, newer);
-  WriteCall whole{w, call->deadline_ms, std::move(call->done)};
+  WriteCall whole{w, call->deadline_ms, call->who, std::move(call->done)};
   if (!is_truncate(w)) whole.write.kind = RecordKind::kWrite;
   whole.write.offset = from;
   whole.write.length = to - from;

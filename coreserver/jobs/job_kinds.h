@@ -31,6 +31,7 @@ int run_release_locks(JobRun& run, const metadata::v1::ReleaseLocks& job);
 int run_open_session(JobRun& run, const metadata::v1::OpenSession& job);
 int run_keep_alive(JobRun& run, const metadata::v1::KeepAlive& job);
 int run_close_session(JobRun& run, const metadata::v1::CloseSession& job);
+int run_close_fenced(JobRun& run, const metadata::v1::CloseFenced& job);
 int run_orphan_dropped(JobRun& run, const metadata::v1::OrphanDropped& job);
 
 }  // namespace shima

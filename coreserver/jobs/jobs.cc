@@ -59,6 +59,8 @@ int dispatch(JobRun& run, const JobRequest& request) {
       return run_keep_alive(run, request.keep_alive());
     case JobRequest::kCloseSession:
       return run_close_session(run, request.close_session());
+    case JobRequest::kCloseFenced:
+      return run_close_fenced(run, request.close_fenced());
     case JobRequest::kOrphanDropped:
       return run_orphan_dropped(run, request.orphan_dropped());
     case JobRequest::JOB_NOT_SET:

@@ -83,6 +83,7 @@ struct JobContext {
   int64_t now_ns = 0;       // of the primary's wall clock, made never to go back
   uint64_t max_inodes = 0;  // the volume's quota; 0: none
   SessionTable* sessions = nullptr;
+  bool own = false;  // the metadata primary's own job, not a client's: may be CloseFenced
 };
 
 struct JobOutcome {

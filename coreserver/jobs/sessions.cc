@@ -1,4 +1,4 @@
-// OpenSession, KeepAlive, CloseSession, end_session() and SessionTable (R20, R21).
+// OpenSession, KeepAlive, CloseSession, CloseFenced, end_session() and SessionTable (R20, R21).
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
@@ -14,6 +14,7 @@ namespace shima {
 namespace {
 
 constexpr uint8_t kSessionVersion = 1;
+constexpr uint8_t kBoundSessionVersion = 2;  // with publication and access_incarnation
 constexpr size_t kMaxSessionNameBytes = 255;
 constexpr int kMaxSessions = 16384;
 // One KeepAlive notes so many new holds and takes so many away; the rest is for the next one.
@@ -120,13 +121,26 @@ void end(JobWrites& writes, uint64_t session) {
   writes.put(session_key(session), encode_session(closing));
 }
 
+// May the sender of `job` go on with the session of `value`? A damaged record and one of before sessions were
+// bound to anybody are everybody's.
+bool same_owner(const std::string& value, const metadata::v1::OpenSession& job) {
+  const std::optional<StoredSession> session = decode_session(value);
+  if (!session || (session->publication == 0 && session->access_incarnation == 0)) return true;
+  return session->publication == job.publication() && session->access_incarnation == job.access_incarnation();
+}
+
 }  // namespace
 
 std::string encode_session(const StoredSession& session) {
   std::string out;
-  append_little_endian(out, kSessionVersion);
+  const bool bound = session.publication != 0 || session.access_incarnation != 0;
+  append_little_endian(out, bound ? kBoundSessionVersion : kSessionVersion);
   append_little_endian<uint8_t>(out, session.closing ? 1 : 0);
   append_little_endian(out, session.orphans_at_opening);
+  if (bound) {
+    append_little_endian(out, session.publication);
+    append_little_endian(out, session.access_incarnation);
+  }
   out.append(session.name, 0, kMaxSessionNameBytes);
   return out;
 }
@@ -134,11 +148,19 @@ std::string encode_session(const StoredSession& session) {
 std::optional<StoredSession> decode_session(std::string_view value) {
   StoredSession session;
   uint8_t version = 0, closing = 0;
-  if (!take_little_endian(value, version) || version != kSessionVersion ||
-      !take_little_endian(value, closing) || !take_little_endian(value, session.orphans_at_opening) ||
-      value.size() > kMaxSessionNameBytes) {
+  if (!take_little_endian(value, version) || !take_little_endian(value, closing) ||
+      !take_little_endian(value, session.orphans_at_opening)) {
     return std::nullopt;
   }
+  if (version == kBoundSessionVersion) {
+    if (!take_little_endian(value, session.publication) ||
+        !take_little_endian(value, session.access_incarnation)) {
+      return std::nullopt;
+    }
+  } else if (version != kSessionVersion) {
+    return std::nullopt;
+  }
+  if (value.size() > kMaxSessionNameBytes) return std::nullopt;
   session.closing = closing != 0;
   session.name = value;
   return session;
@@ -153,13 +175,18 @@ bool is_live_session(const KvView& view, uint64_t session) {
 
 int run_open_session(JobRun& run, const metadata::v1::OpenSession& job) {
   if (job.session() == 0) return run.fail(EINVAL, "a session has a number above 0");
-  if (run.inodes.before().get(session_key(job.session()))) {
+  if (const std::optional<std::string> value = run.inodes.before().get(session_key(job.session()))) {
     if (!is_live_session(run.inodes.before(), job.session())) {
       return run.fail(ESTALE, "the session of this number is over: open another");
+    }
+    if (!same_owner(*value, job)) {
+      return run.fail(ESTALE, "the session of this number is another client's: open another");
     }
   } else {
     if (count_sessions(run) >= kMaxSessions) return run.fail(EUSERS, "the volume has too many sessions");
     const StoredSession session{.orphans_at_opening = run.inodes.counters().orphans_so_far,
+                                .publication = job.publication(),
+                                .access_incarnation = job.access_incarnation(),
                                 .name = job.name()};
     run.inodes.writes().put(session_key(job.session()), encode_session(session));
   }
@@ -188,6 +215,33 @@ int run_keep_alive(JobRun& run, const metadata::v1::KeepAlive& job) {
 int run_close_session(JobRun& run, const metadata::v1::CloseSession& job) {
   end(run.inodes.writes(), job.session());
   if (run.context.sessions) run.context.sessions->forget(job.session());
+  return 0;
+}
+
+// One batch of it: the primary runs the job until nothing is left to do.
+int run_close_fenced(JobRun& run, const metadata::v1::CloseFenced& job) {
+  if (!run.context.own) return run.fail(EPERM, "sessions are fenced by the metadata primary itself only");
+  const std::set<uint64_t> publications(job.publications().begin(), job.publications().end());
+  const std::set<uint64_t> incarnations(job.access_incarnations().begin(), job.access_incarnations().end());
+  std::vector<uint64_t> fenced;
+  run.inodes.before().scan(
+      session_prefix(), session_prefix(), [&](std::string_view key, std::string_view value) {
+        const std::optional<StoredSession> session = decode_session(value);
+        const bool admitted =
+            !session ||
+            ((session->publication == 0 || publications.contains(session->publication)) &&
+             (session->access_incarnation == 0 || incarnations.contains(session->access_incarnation)));
+        if (!admitted) fenced.push_back(last_number(key));
+        return true;
+      });
+  std::string numbers;
+  for (uint64_t session : fenced) {
+    if (run.inodes.writes().bytes() >= kEndSessionBytes) break;
+    end(run.inodes.writes(), session);
+    if (run.context.sessions) run.context.sessions->forget(session);
+    if (numbers.size() < 200) numbers += " " + std::to_string(session);
+  }
+  if (!fenced.empty()) run.reply.set_message("sessions" + numbers + " of " + std::to_string(fenced.size()));
   return 0;
 }
 

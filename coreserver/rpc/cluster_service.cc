@@ -9,6 +9,9 @@ namespace {
 
 using namespace cluster::v1;  // NOLINT: the messages of this service
 
+constexpr uint32_t kWaitTimeoutMs = 5000;
+constexpr uint32_t kMaxWaitTimeoutMs = 30000;
+
 void encode_status(const ClusterStatus& status, GetStatusReply& reply) {
   reply.set_etcd_reachable(status.etcd_reachable);
   reply.set_etcd_error(status.etcd_error);
@@ -71,6 +74,19 @@ class ClusterServiceImpl final : public ClusterService::Service {
       out.set_alive(server.alive);
     }
     reply->set_stale_ms(facade_.stale_ms());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status WaitForRevision(grpc::ServerContext* context, const WaitForRevisionRequest* request,
+                               WaitForRevisionReply* reply) override {
+    const uint32_t timeout_ms = request->timeout_ms() ? request->timeout_ms() : kWaitTimeoutMs;
+    auto reached =
+        facade_.wait_for_revision(EtcdRevision(request->revision()), VolumeId(request->committed_volume()),
+                                  std::min(timeout_ms, kMaxWaitTimeoutMs));
+    if (!reached) return refuse(context, reached.status());
+    reply->set_revision(reached->value);
+    reply->set_server_id(facade_.server_id().value);
+    reply->set_incarnation(facade_.incarnation().value);
     return grpc::Status::OK;
   }
 

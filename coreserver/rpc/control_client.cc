@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -20,6 +21,9 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 using std::chrono::milliseconds;
 
 constexpr int kMaxReplyBytes = 64 << 20;
+constexpr uint32_t kMaxLongerMs = 120000;
+constexpr uint32_t kUnpublishMs = 10000;  // what a server takes for a timeout_ms of 0
+constexpr int kAnswerMs = 50;             // kept back for the answer's way
 
 std::chrono::system_clock::time_point as_grpc_deadline(SteadyTime when) {
   return std::chrono::system_clock::now() +
@@ -51,6 +55,25 @@ bool connect(grpc::Channel& channel, SteadyTime deadline) {
   }
 }
 
+struct Attempt {
+  Status status;
+  bool answered = false;  // the error is the server's own word
+};
+
+template <typename Service, typename Method, typename Request, typename Reply>
+Attempt attempt(const std::shared_ptr<grpc::Channel>& channel, Method method, const Request& request,
+                SteadyTime deadline, Reply& reply) {
+  grpc::ClientContext context;
+  context.set_deadline(as_grpc_deadline(deadline));
+  auto stub = Service::NewStub(channel);
+  grpc::Status status = (stub.get()->*method)(&context, request, &reply);
+  const auto& trailer = context.GetServerTrailingMetadata();
+  auto found = trailer.find(kCodeMetadataKey);
+  std::optional<std::string_view> code;
+  if (found != trailer.end()) code = std::string_view(found->second.data(), found->second.size());
+  return {from_grpc_status(status, code), code.has_value()};
+}
+
 }  // namespace
 
 class ControlClient::Impl {
@@ -69,39 +92,29 @@ class ControlClient::Impl {
   template <typename Service, typename Request, typename Reply>
   Result<Reply> read(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                      const Request& request) {
-    return call<Service>(method, request, /*changes=*/false);
+    return call<Service>(method, request, /*changes=*/false, 0);
   }
   // A call that changes something: asked elsewhere only if this server surely did nothing.
   template <typename Service, typename Request, typename Reply>
   Result<Reply> change(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
                        const Request& request) {
-    return call<Service>(method, request, /*changes=*/true);
+    return call<Service>(method, request, /*changes=*/true, 0);
+  }
+  // A change that the server may take `longer_ms` for, waiting for others.
+  template <typename Service, typename Request, typename Reply>
+  Result<Reply> slow_change(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                                  Reply*),
+                            const Request& request, uint32_t longer_ms) {
+    return call<Service>(method, request, /*changes=*/true, std::min(longer_ms, kMaxLongerMs));
   }
 
  private:
-  struct Attempt {
-    Status status;
-    bool answered = false;  // the error is the server's own word
-  };
-
-  template <typename Service, typename Method, typename Request, typename Reply>
-  Attempt attempt(const std::shared_ptr<grpc::Channel>& channel, Method method, const Request& request,
-                  SteadyTime deadline, Reply& reply) {
-    grpc::ClientContext context;
-    context.set_deadline(as_grpc_deadline(deadline));
-    auto stub = Service::NewStub(channel);
-    grpc::Status status = (stub.get()->*method)(&context, request, &reply);
-    const auto& trailer = context.GetServerTrailingMetadata();
-    auto found = trailer.find(kCodeMetadataKey);
-    std::optional<std::string_view> code;
-    if (found != trailer.end()) code = std::string_view(found->second.data(), found->second.size());
-    return {from_grpc_status(status, code), code.has_value()};
-  }
-
   template <typename Service, typename Request, typename Reply>
   Result<Reply> call(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Reply*),
-                     const Request& request, bool changes) {
-    const SteadyTime deadline = std::chrono::steady_clock::now() + milliseconds(options_.timeout_ms);
+                     const Request& request, bool changes, uint32_t longer_ms) {
+    const int64_t timeout_ms = options_.timeout_ms + int64_t{longer_ms};
+    const SteadyTime deadline = std::chrono::steady_clock::now() + milliseconds(timeout_ms);
+    const milliseconds patience(longer_ms ? longer_ms + options_.timeout_ms / 2 : 0);
     const size_t count = channels_.size(), first = first_to_try();
     std::string reasons;
     std::optional<Status> said_unavailable;
@@ -114,6 +127,12 @@ class ControlClient::Impl {
       }
       if (!connect(*channels_[at], std::min(deadline, now + milliseconds(options_.connect_timeout_ms)))) {
         note(reasons, at, "no connection");
+        continue;
+      }
+      // Another server would wait for the same as the one that has waited in vain, and not be heard to the
+      // end.
+      if (said_unavailable && std::chrono::steady_clock::now() + patience > deadline) {
+        note(reasons, at, "not tried: too little time was left");
         continue;
       }
       // A read leaves time for the other servers.
@@ -132,7 +151,7 @@ class ControlClient::Impl {
       note(reasons, at, result.status.message());
     }
     if (said_unavailable) return *said_unavailable;
-    return nobody_answered(reasons);
+    return nobody_answered(reasons, timeout_ms);
   }
 
   void note(std::string& reasons, size_t at, const std::string& reason) const {
@@ -146,8 +165,8 @@ class ControlClient::Impl {
                                          "): it may have been made or not; look, and repeat it if need be"};
   }
 
-  Status nobody_answered(const std::string& reasons) const {
-    return {Code::kUnavailable, "no core server answered within " + std::to_string(options_.timeout_ms) +
+  static Status nobody_answered(const std::string& reasons, int64_t timeout_ms) {
+    return {Code::kUnavailable, "no core server answered within " + std::to_string(timeout_ms) +
                                     " ms; tried " + reasons +
                                     "; check the endpoints and that shima-coreserver runs there"};
   }
@@ -197,6 +216,13 @@ Result<volume::v1::ListVolumesReply> ControlClient::list_volumes(const volume::v
 Result<volume::v1::SetSizeReply> ControlClient::set_size(const volume::v1::SetSizeRequest& r) {
   return impl_->change<VolumeService>(&VolumeService::Stub::SetSize, r);
 }
+Result<volume::v1::PublishReply> ControlClient::publish(const volume::v1::PublishRequest& r) {
+  return impl_->change<VolumeService>(&VolumeService::Stub::Publish, r);
+}
+Result<volume::v1::UnpublishReply> ControlClient::unpublish(const volume::v1::UnpublishRequest& r) {
+  return impl_->slow_change<VolumeService>(&VolumeService::Stub::Unpublish, r,
+                                           r.timeout_ms() ? r.timeout_ms() : kUnpublishMs);
+}
 Result<cluster::v1::GetStatusReply> ControlClient::get_status(const cluster::v1::GetStatusRequest& r) {
   return impl_->read<ClusterService>(&ClusterService::Stub::GetStatus, r);
 }
@@ -215,6 +241,33 @@ Result<replication::v1::ShowGroupsReply> ControlClient::show_groups(
 }
 Result<stats::v1::GetStatsReply> ControlClient::get_stats(const stats::v1::GetStatsRequest& r) {
   return impl_->read<StatsService>(&StatsService::Stub::GetStats, r);
+}
+
+Result<cluster::v1::WaitForRevisionReply> wait_for_revision(const std::string& endpoint, int64_t revision,
+                                                            int timeout_ms, int connect_timeout_ms,
+                                                            uint64_t committed_volume) {
+  const int limit = std::clamp(timeout_ms, 100, 30000);
+  const SteadyTime start = std::chrono::steady_clock::now();
+  auto channel = make_channel(endpoint);
+  if (!connect(*channel, start + milliseconds(std::min(limit, connect_timeout_ms)))) {
+    return Status(Code::kUnavailable, "no connection to the core server at " + endpoint);
+  }
+  const SteadyTime deadline = start + milliseconds(limit);
+  const auto left = std::chrono::duration_cast<milliseconds>(deadline - std::chrono::steady_clock::now());
+  cluster::v1::WaitForRevisionRequest request;
+  request.set_revision(revision);
+  request.set_committed_volume(committed_volume);
+  request.set_timeout_ms(static_cast<uint32_t>(std::max<int64_t>(left.count() - kAnswerMs, 1)));
+  cluster::v1::WaitForRevisionReply reply;
+  Attempt result =
+      attempt<ClusterService>(channel, &ClusterService::Stub::WaitForRevision, request, deadline, reply);
+  if (!result.status.is_ok()) return result.status.with_context("core server at " + endpoint);
+  if (reply.revision() < revision) {
+    return Status(Code::kInternal, "the core server at " + endpoint + " was asked for revision " +
+                                       std::to_string(revision) + " and answered revision " +
+                                       std::to_string(reply.revision()));
+  }
+  return reply;
 }
 
 }  // namespace shima

@@ -5,6 +5,8 @@
 // twice: when the connection breaks after it was sent, the answer is kDeadlineExceeded, "the outcome is
 // unknown". When nobody answers: kUnavailable, with the reason for each endpoint. Threads: may be used from
 // any number at a time; calls block until answered or out of time.
+//
+// wait_for_revision() is for those who must hear each server (R20), not any of them.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +43,10 @@ class ControlClient {
   Result<volume::v1::ListVolumesReply> list_volumes(const volume::v1::ListVolumesRequest& request);
   Result<volume::v1::SetSizeReply> set_size(const volume::v1::SetSizeRequest& request);
 
+  // unpublish() may be sent again; its timeout_ms is on top of the client's.
+  Result<volume::v1::PublishReply> publish(const volume::v1::PublishRequest& request);
+  Result<volume::v1::UnpublishReply> unpublish(const volume::v1::UnpublishRequest& request);
+
   Result<cluster::v1::GetStatusReply> get_status(const cluster::v1::GetStatusRequest& request);
   Result<cluster::v1::ListSitesReply> list_sites(const cluster::v1::ListSitesRequest& request);
   Result<cluster::v1::AddSiteReply> add_site(const cluster::v1::AddSiteRequest& request);
@@ -53,5 +59,15 @@ class ControlClient {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Asks the one core server at `endpoint` (host:port of its control port, [v6]:port) to act on etcd's state at
+// `revision` or a later one; blocks until it says so. The reply names the server: a caller that means a
+// certain one compares. The caller's limit is `timeout_ms` in all (100 to 30000), of which
+// `connect_timeout_ms` at most to connect; `committed_volume` is the request's (cluster.proto). May be called
+// again after any error: kUnavailable (not there, or not joined yet), kDeadlineExceeded (does not act on it
+// yet, or said nothing).
+Result<cluster::v1::WaitForRevisionReply> wait_for_revision(const std::string& endpoint, int64_t revision,
+                                                            int timeout_ms, int connect_timeout_ms = 2000,
+                                                            uint64_t committed_volume = 0);
 
 }  // namespace shima

@@ -2,11 +2,13 @@
 //
 // Purpose: handlers stay thin and know neither etcd nor the event loops; tests put a fake here.
 // Threads: methods are called on gRPC's threads, several at a time. A method may block, for a few seconds
-// at the most; when it cannot answer by then it returns kDeadlineExceeded (outcome unknown) or kUnavailable.
-// Errors: codes are those of common/status; each message tells people what was wanted, found, and what to do.
+// at the most (unpublish() and wait_for_revision(): for as long as they are told); when it cannot answer by
+// then it returns kDeadlineExceeded (outcome unknown) or kUnavailable. Errors: codes are those of
+// common/status; each message tells people what was wanted, found, and what to do.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -103,8 +105,23 @@ class ServerFacade {
   virtual Status delete_volume(const std::string& name) = 0;
   virtual Result<VolumeDetails> get_volume(const std::string& name) = 0;
   virtual Result<std::vector<VolumeInfo>> list_volumes() = 0;
-  // kInvalidArgument if the volume would become smaller.
-  virtual Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes) = 0;
+  // `size_bytes` 0 and `max_inodes` nullopt: it stays as it is. kInvalidArgument if the volume would become
+  // smaller.
+  virtual Result<VolumeInfo> set_quotas(const std::string& name, uint64_t size_bytes,
+                                        std::optional<uint64_t> max_inodes) = 0;
+  // The record has the node's publication (R20; coreserver/cluster/volume_changes.h); wanted.id and since_ms
+  // are not looked at.
+  virtual Result<VolumeInfo> publish(const std::string& name, const PublicationInfo& wanted) = 0;
+  // Returns when every primary of the volume refuses the node (empty: all nodes), or with kUnavailable after
+  // `timeout_ms`: then the publication is gone from the record, but some primary has not said yet that it
+  // knows.
+  virtual Result<VolumeInfo> unpublish(const std::string& name, const std::string& node,
+                                       uint32_t timeout_ms) = 0;
+  // Returns when this server acts on etcd's state at `revision` (of a change below /shima/v1/) or later; what
+  // it acts on. With `committed` (0: no volume) also, what its primaries of that volume had in their logs by
+  // then is committed.
+  virtual Result<EtcdRevision> wait_for_revision(EtcdRevision revision, VolumeId committed,
+                                                 uint32_t timeout_ms) = 0;
 
   virtual Result<std::vector<SiteInfo>> list_sites() = 0;
   virtual Result<SiteInfo> add_site(const SiteInfo& site) = 0;

@@ -29,6 +29,7 @@ constexpr Row kOutward[] = {
     {Code::kInternal, grpc::StatusCode::INTERNAL},
     {Code::kIo, grpc::StatusCode::UNKNOWN},
     {Code::kStaleFence, grpc::StatusCode::ABORTED},
+    {Code::kFenced, grpc::StatusCode::PERMISSION_DENIED},
 };
 
 // gRPC's codes without `shima-code`: gRPC itself, or a proxy, has spoken.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "coreserver/cluster/record_protobuf.h"
 #include "coreserver/rpc/services.h"
 #include "shima/volume/v1/volume.grpc.pb.h"
@@ -6,6 +8,9 @@ namespace shima {
 namespace {
 
 using namespace volume::v1;  // NOLINT: the messages of this service
+
+constexpr uint32_t kUnpublishTimeoutMs = 10000;
+constexpr uint32_t kMaxUnpublishTimeoutMs = 60000;
 
 VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_site) {
   VolumeSpec spec;
@@ -17,6 +22,7 @@ VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_
       request.ack() == cluster::v1::ACK_MODE_ALL ? replication::AckMode::kAll : replication::AckMode::kLocal;
   spec.size_bytes = request.size_bytes();
   spec.max_inodes = request.max_inodes();
+  spec.published_only = request.published_only();
   if (request.block_size() != 0) spec.block_size = request.block_size();
   if (request.groups() != 0) spec.groups = request.groups();
   return spec;
@@ -41,6 +47,8 @@ void encode_summary(const VolumeInfo& volume, VolumeSummary& out) {
   out.set_groups(volume.data_groups());
   out.set_config_version(volume.config_version.value);
   out.set_deleting(volume.deleting);
+  out.set_published_only(volume.published_only);
+  for (const PublicationInfo& p : volume.publications) *out.add_publications() = to_record(p);
 }
 
 class VolumeServiceImpl final : public VolumeService::Service {
@@ -83,7 +91,29 @@ class VolumeServiceImpl final : public VolumeService::Service {
 
   grpc::Status SetSize(grpc::ServerContext* context, const SetSizeRequest* request,
                        SetSizeReply* reply) override {
-    auto changed = facade_.set_size(request->name(), request->size_bytes());
+    auto changed =
+        facade_.set_quotas(request->name(), request->size_bytes(),
+                           request->has_max_inodes() ? std::optional(request->max_inodes()) : std::nullopt);
+    if (!changed) return refuse(context, changed.status());
+    *reply->mutable_record() = to_record(*changed);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Publish(grpc::ServerContext* context, const PublishRequest* request,
+                       PublishReply* reply) override {
+    auto changed = facade_.publish(request->name(), publication_from(request->publication()));
+    if (!changed) return refuse(context, changed.status());
+    *reply->mutable_record() = to_record(*changed);
+    const PublicationInfo* made = changed->publication_of(request->publication().node());
+    if (made) *reply->mutable_publication() = to_record(*made);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Unpublish(grpc::ServerContext* context, const UnpublishRequest* request,
+                         UnpublishReply* reply) override {
+    const uint32_t timeout_ms = request->timeout_ms() ? request->timeout_ms() : kUnpublishTimeoutMs;
+    auto changed =
+        facade_.unpublish(request->name(), request->node(), std::min(timeout_ms, kMaxUnpublishTimeoutMs));
     if (!changed) return refuse(context, changed.status());
     *reply->mutable_record() = to_record(*changed);
     return grpc::Status::OK;

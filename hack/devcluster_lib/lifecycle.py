@@ -407,6 +407,17 @@ def forget_mounts(state, servers):
     state["servers"] = [server for server in state["servers"] if server not in servers]
 
 
+def mount_flags(options):
+    flags = shlex.split(options.flags or "")
+    if options.read_only:
+        flags.append("--read_only")
+    if options.node is not None:
+        flags.append(f"--node={options.node}")
+    if options.publication is not None:
+        flags.append(f"--publication={options.publication}")
+    return flags
+
+
 def mount(options):
     """A FUSE mount of a volume, made by an access server in a site."""
     path = os.path.abspath(options.path)
@@ -421,8 +432,7 @@ def mount(options):
             raise ClusterError(f"mount: {path} is mounted already; unmount it with: hack/devcluster umount {path}")
         forget_mounts(state, [s for s in state["servers"] if s["role"] == "mount" and s["path"] == path])
         state["binaries"].setdefault("access", find_binary("shima-accessserver", None, "build it with: hack/build release"))
-        server = plan.new_mount(state, options.site, options.volume, path,
-                                shlex.split(options.flags or "") + (["--read_only"] if options.read_only else []))
+        server = plan.new_mount(state, options.site, options.volume, path, mount_flags(options))
         state["servers"].append(server)
         try:
             start_server(state, server)

@@ -153,9 +153,8 @@ def access_server_config(state, server):
     if server["role"] == "access":
         address, ports = server["address"], server["ports"]
         shared = shared_address(state, server["site"])
-        if shared:
-            lines += [f"etcd: {{endpoints: [{', '.join(etcd_endpoints(state, server['site']))}]}}"]
-        lines += [f"nfs: {{address: {address}, port: {ports['nfs']}"
+        lines += [f"etcd: {{endpoints: [{', '.join(etcd_endpoints(state, server['site']))}]}}",
+                  f"nfs: {{address: {address}, port: {ports['nfs']}"
                   + (f", shared_address: {shared}/32@lo}}" if shared else "}"),
                   f"metrics: {{address: {address}, port: {ports['metrics']}}}"]
     return "\n".join(lines) + "\n"

@@ -293,7 +293,7 @@ class Cluster:
 
     def mount(self, site, volume, *options):
         """A FUSE mount of the volume by an access server in the site; its path."""
-        path = self.folder / f"{site}-{volume}-{len(self.mounts)}"
+        path = self.folder / f"{site}-{volume}-{len(list(self.folder.glob(f'{site}-{volume}-*')))}"
         path.mkdir()
         self.devcluster("mount", site, volume, str(path), *options)
         status = json.loads(self.devcluster("status", "-o", "json").out)

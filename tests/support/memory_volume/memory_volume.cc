@@ -36,6 +36,7 @@ void MemoryVolume::MapKv::apply(const KvBatch& batch) {
 MemoryVolume::MemoryVolume(MemoryVolumeOptions options)
     : options_(options),
       size_bytes_(options.size_bytes),
+      told_size_bytes_(options.size_bytes),
       groups_(VolumeId(options.volume_id), options.data_groups, options.block_size),
       random_(options.seed),
       loop_("memory-volume") {
@@ -261,6 +262,13 @@ void MemoryVolume::seek_file(InodeId inode, uint64_t offset, uint64_t end, bool 
             [found, done = std::move(done)](Status status) { done(status, *found); });
 }
 
+void MemoryVolume::refresh_layout(Done done) {
+  loop_.post([this, done = std::move(done)] {
+    told_size_bytes_ = size_bytes_.load();
+    done(Status::ok());
+  });
+}
+
 VolumeLayout MemoryVolume::layout() const {
   VolumeLayout layout;
   layout.name = options_.name;
@@ -269,7 +277,7 @@ VolumeLayout MemoryVolume::layout() const {
   layout.home = "memory";
   layout.sites = {"memory"};
   layout.block_size = options_.block_size;
-  layout.size_bytes = size_bytes_;
+  layout.size_bytes = told_size_bytes_;
   layout.max_inodes = options_.max_inodes;
   layout.life = options_.life;
   layout.groups.resize(options_.data_groups);

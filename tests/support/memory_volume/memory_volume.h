@@ -68,6 +68,7 @@ class MemoryVolume : public VolumeAccess {
   void inode_data(InodeId inode, InodeDone done) override;
   void seek_file(InodeId inode, uint64_t offset, uint64_t end, bool hole, SeekDone done) override;
   VolumeLayout layout() const override;
+  void refresh_layout(Done done) override;
   EventLoop& loop() override { return loop_; }
 
   // Asked before each request is carried out, on the loop; null: none fails.
@@ -122,7 +123,8 @@ class MemoryVolume : public VolumeAccess {
   void for_each_block(uint64_t offset, uint64_t length, Each&& each) const;
 
   const MemoryVolumeOptions options_;
-  std::atomic<uint64_t> size_bytes_;
+  std::atomic<uint64_t> size_bytes_;       // of the volume's record
+  std::atomic<uint64_t> told_size_bytes_;  // what layout() tells
   std::atomic<int64_t> clock_offset_ns_{0};
   std::array<std::atomic<uint64_t>, 7> counts_{};
   mutable std::mutex mutex_;

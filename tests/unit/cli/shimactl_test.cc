@@ -105,6 +105,55 @@ TEST_F(Shimactl, SetSizeRaisesTheQuotaAndNeverLowersIt) {
   EXPECT_EQ(run({"volume", "set-size", "db", "much"}), 2);
 }
 
+TEST_F(Shimactl, QuotasAreSetEachForItself) {
+  ASSERT_EQ(run({"volume", "create", "db", "--size", "1GiB"}), 0) << err_;
+  ASSERT_EQ(run({"volume", "set-quota", "db", "--max-inodes", "500", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(json()["size_bytes"], 1ull << 30);
+  EXPECT_EQ(json()["max_inodes"], 500u);
+  ASSERT_EQ(run({"volume", "set-quota", "db", "--size", "2GiB", "--max-inodes", "0", "-o", "json"}), 0);
+  EXPECT_EQ(json()["size_bytes"], 2ull << 30);
+  EXPECT_EQ(json()["max_inodes"], 0u);
+  EXPECT_EQ(run({"volume", "set-quota", "db"}), 2) << "one of them is wanted";
+  EXPECT_EQ(run({"volume", "set-quota", "db", "--size", "0"}), 2);
+  EXPECT_EQ(run({"volume", "set-quota", "db", "--max-inodes", "-1"}), 2);
+}
+
+TEST_F(Shimactl, NodesArePublishedShownAndTakenAway) {
+  ASSERT_EQ(run({"volume", "create", "db", "--published-only", "--size", "1GiB"}), 0) << err_;
+  EXPECT_TRUE(facade_.last_spec.published_only);
+  EXPECT_NE(out_.find("published nodes only: 0"), std::string::npos) << out_;
+  ASSERT_EQ(run({"volume", "publish", "db", "node-2", "--site", "site-b", "--read-only", "--address",
+                 "10.0.0.7", "--address", "fd00::7", "-o", "json"}),
+            0)
+      << err_;
+  EXPECT_EQ(json()["publication"], 2u);
+  EXPECT_EQ(json()["addresses"].size(), 2u);
+  ASSERT_EQ(run({"volume", "publish", "db", "node-1"}), 0) << err_;
+  EXPECT_NE(out_.find("node-1, site site-a, writable: publication 3"), std::string::npos) << out_;
+  ASSERT_EQ(run({"volume", "show", "db"}), 0);
+  EXPECT_NE(out_.find("node-2            2  site-b  read   10.0.0.7,fd00::7"), std::string::npos) << out_;
+  ASSERT_EQ(run({"volume", "show", "db", "-o", "json"}), 0);
+  EXPECT_EQ(json()["publications"][0]["node"], "node-1");
+  EXPECT_EQ(json()["publications"][1]["read_only"], true);
+  EXPECT_EQ(run({"volume", "publish", "db", "node-2"}), 5) << "writable now";
+  EXPECT_EQ(run({"volume", "publish", "db", "node 3"}), 1) << err_;
+  EXPECT_EQ(run({"volume", "publish", "absent", "node-1"}), 4);
+  EXPECT_EQ(run({"volume", "publish", "db"}), 2);
+  ASSERT_EQ(run({"volume", "unpublish", "db", "node-1"}), 0) << err_;
+  ASSERT_EQ(run({"volume", "unpublish", "db", "-o", "json"}), 0) << err_;
+  EXPECT_TRUE(json()["publications"].empty());
+  EXPECT_EQ(run({"volume", "unpublish", "absent"}), 4);
+}
+
+TEST_F(Shimactl, AVolumeForPublishedNodesIsNotReadOrWrittenFromHere) {
+  ASSERT_EQ(run({"volume", "create", "db", "--published-only", "--size", "1GiB"}), 0) << err_;
+  for (const auto& command : std::vector<std::vector<std::string>>{
+           {"volume", "checksum", "db"}, {"volume", "export", "db", "/nonexistent/out"}}) {
+    EXPECT_EQ(run(command), 6) << err_;
+    EXPECT_NE(err_.find("only by nodes that it is published at"), std::string::npos) << err_;
+  }
+}
+
 TEST_F(Shimactl, AFileIsNamedByInodeAndLengthTogether) {
   ASSERT_EQ(run({"volume", "create", "db", "--size", "1GiB"}), 0) << err_;
   EXPECT_EQ(run({"volume", "checksum", "db", "--inode", "7"}), 2);

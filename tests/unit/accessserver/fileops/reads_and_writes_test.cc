@@ -286,6 +286,75 @@ TEST_F(ReadsAndWrites, DataThatWasTakenBeforeATruncationIsNotWrittenAgain) {
   EXPECT_EQ(two_.read(file, 0, 100), std::string("he\0\0\0\0\0\0", 8));
 }
 
+TEST_F(ReadsAndWrites, APrivilegedWriteInsideAKnownFileGoesBesideTheAttributes) {
+  uint64_t file = one_.create("file");
+  one_.write(file, 0, "hello world");
+  volume_.hold([](const MemoryVolume::Request& r) {
+    return r.call == Call::kWrite || (r.job && r.job->has_get_attributes());
+  });
+  FileWrite write = write_of(file, 0, "H");
+  write.credentials = user(0);
+  auto written = one_.start_write(write);
+  EXPECT_TRUE(soon([&] { return volume_.held() == 2; }));
+  volume_.release();
+  FileWritten result = written.get();
+  EXPECT_EQ(result.error, 0);
+  ASSERT_TRUE(result.has_attributes);
+  EXPECT_EQ(result.after.mtime_ns(), two_.attributes(file).mtime_ns());
+  EXPECT_EQ(two_.read(file, 0, 100), "Hello world");
+}
+
+TEST_F(ReadsAndWrites, WhoMayBeRefusedWritesNothingBeforeTheAttributesAreThere) {
+  uint64_t file = one_.create("file", 0600, user(7));
+  one_.write(file, 0, "hello", user(7));
+  volume_.hold([](const MemoryVolume::Request& r) { return r.job && r.job->has_get_attributes(); });
+  FileWrite write = write_of(file, 0, "H");
+  write.credentials = user(7);
+  uint64_t writes = volume_.count(Call::kWrite);
+  auto written = one_.start_write(write);
+  ASSERT_TRUE(soon([&] { return volume_.held() == 1; }));
+  metadata::v1::NewAttributes owner;
+  owner.set_uid(8);
+  ASSERT_EQ(two_.set(file, owner).error(), 0);
+  volume_.release();
+  EXPECT_EQ(written.get().error, EACCES);
+  EXPECT_EQ(volume_.count(Call::kWrite), writes);
+}
+
+TEST_F(ReadsAndWrites, AWriteBesideTheAttributesFindsOutATruncation) {
+  uint64_t file = one_.create("file");
+  one_.write(file, 0, "hello world");
+  volume_.hold([](const MemoryVolume::Request& r) { return r.call == Call::kWrite; });
+  FileWrite write = write_of(file, 6, "W");
+  write.credentials = user(0);
+  auto written = one_.start_write(write);
+  ASSERT_TRUE(soon([&] { return volume_.held() == 1; }));
+  ASSERT_EQ(two_.truncate(file, 5), 0);
+  volume_.release();
+  EXPECT_EQ(written.get().error, 0);
+  EXPECT_EQ(two_.read(file, 0, 100), std::string("hello\0W", 7));
+}
+
+TEST_F(ReadsAndWrites, AWriteBesideTheAttributesOfARemovedFileIsStale) {
+  uint64_t file = one_.create("file");
+  one_.write(file, 0, "hello");
+  ASSERT_EQ(two_.remove("file"), 0);
+  FileWritten result = one_.write(file, 0, "H", user(0));
+  EXPECT_TRUE(result.error == ESTALE || (result.has_attributes && result.after.nlink() == 0)) << result.error;
+}
+
+TEST_F(ReadsAndWrites, AWriteBesideTheAttributesIsNotedAfterAnMtimeThatWasSetElsewhere) {
+  uint64_t file = one_.create("file");
+  one_.write(file, 0, "hello");
+  volume_.advance_clock_ns(3'600'000'000'000);  // the floor is then above what this server stamps
+  metadata::v1::NewAttributes times;
+  times.set_mtime_ns(1000);
+  ASSERT_EQ(two_.set(file, times).error(), 0);
+  ASSERT_EQ(two_.attributes(file).mtime_ns(), 1000);
+  ASSERT_EQ(one_.write(file, 0, "H", user(0)).error, 0);
+  EXPECT_GT(two_.attributes(file).mtime_ns(), 1000);
+}
+
 class Quota : public testing::Test {
  protected:
   MemoryVolume volume_{{.block_size = 65536, .size_bytes = 100 * 4096}};
@@ -321,8 +390,18 @@ TEST_F(Quota, WhatOthersWroteCounts) {
   uint64_t file = one_.create("file"), other = one_.create("other");
   ASSERT_EQ(one_.write(file, 0, std::string(60 * 4096, 'x')).error, 0);
   EXPECT_EQ(two.write(other, 0, std::string(60 * 4096, 'x')).error, EDQUOT);
+}
+
+// The record is looked at before a write is refused, and for statfs: nothing else tells of it.
+TEST_F(Quota, AVolumeThatIsMadeLargerIsSoAtOnce) {
+  uint64_t file = one_.create("file");
+  ASSERT_EQ(one_.write(file, 0, std::string(100 * 4096, 'x')).error, 0);
+  EXPECT_EQ(one_.write(file, 100 * 4096, "x").error, EDQUOT);
   volume_.set_quota_bytes(200 * 4096);
-  EXPECT_EQ(two.write(other, 0, std::string(60 * 4096, 'x')).error, 0);
+  EXPECT_EQ(one_.write(file, 100 * 4096, std::string(100 * 4096, 'x')).error, 0);
+  EXPECT_EQ(one_.write(file, 200 * 4096, "x").error, EDQUOT);
+  volume_.set_quota_bytes(300 * 4096);
+  EXPECT_EQ(one_.statistics().total_bytes, 300u * 4096);
 }
 
 TEST_F(Quota, StatisticsShowIt) {

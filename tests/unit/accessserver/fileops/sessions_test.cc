@@ -196,7 +196,7 @@ TEST_F(Sessions, CallsFailWhileNoneCanBeOpened) {
     return MemoryVolume::Failure{Status(Code::kUnavailable, "no servers")};
   });
   BlockingFileSystem one(volume_, quick_options());
-  EXPECT_EQ(one.attributes_reply(kRootInode).error(), EIO);
+  EXPECT_EQ(one.attributes_reply(kRootInode).error(), ETIMEDOUT);  // it passes: an NFS client waits
   volume_.inject(nullptr);
   EXPECT_TRUE(soon([&] { return one.attributes_reply(kRootInode).error() == 0; }));
 }
@@ -277,6 +277,48 @@ TEST_F(Orphans, AGroupThatDoesNotAnswerIsAskedAgainLater) {
   volume_.inject(nullptr);
   EXPECT_TRUE(soon([&] { return volume_.used_bytes() == 0; }));
   EXPECT_TRUE(soon([&] { return one.attributes_reply(file).error() == ESTALE; }));
+}
+
+TEST_F(Sessions, AFencedClientFailsAtOnceAndForGood) {
+  FileSystemOptions options = quick_options();
+  BlockingFileSystem files(volume_, options), other(volume_);
+  uint64_t file = files.create("file");
+  ASSERT_EQ(other.lock(file, 1, LOCK_TYPE_WRITE), 0);
+  auto waiting = std::async(std::launch::async, [&] { return files.lock(file, 2, LOCK_TYPE_WRITE, true); });
+  EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  volume_.inject([](const MemoryVolume::Request&) -> std::optional<MemoryVolume::Failure> {
+    return MemoryVolume::Failure{Status(Code::kFenced, "the publication was taken away")};
+  });
+  EXPECT_EQ(waiting.get(), EIO);
+  EXPECT_EQ(files.write(file, 0, "bytes").error, EIO);
+  volume_.inject(nullptr);  // an identity that was fenced stays so
+  EXPECT_EQ(files.write(file, 0, "bytes").error, EIO);
+  EXPECT_EQ(files.lock(file, 1, LOCK_TYPE_UNLOCK), EIO);
+  const uint64_t opened = volume_.count(JobRequest::kOpenSession);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // several keep-alives' time
+  EXPECT_EQ(volume_.count(JobRequest::kOpenSession), opened);
+  files.close();
+}
+
+TEST_F(Sessions, AChangeThroughAPublicationForReadingIsRefusedAsOnAReadOnlyMount) {
+  BlockingFileSystem files(volume_);
+  uint64_t file = files.create("file");
+  volume_.inject([](const MemoryVolume::Request& r) -> std::optional<MemoryVolume::Failure> {
+    if (r.call != Call::kWrite) return std::nullopt;
+    return MemoryVolume::Failure{Status(Code::kPermissionDenied, "published as read-only")};
+  });
+  EXPECT_EQ(files.write(file, 0, "bytes").error, EROFS);
+}
+
+TEST_F(Sessions, AFencedClientOfAFrontEndThatTriesAgainSaysSo) {
+  FileSystemOptions options = calm_options();
+  options.fenced_errno = ETIMEDOUT;
+  BlockingFileSystem files(volume_, options);
+  uint64_t file = files.create("file");
+  volume_.inject([](const MemoryVolume::Request&) -> std::optional<MemoryVolume::Failure> {
+    return MemoryVolume::Failure{Status(Code::kFenced, "another incarnation is registered")};
+  });
+  EXPECT_EQ(files.write(file, 0, "bytes").error, ETIMEDOUT);
 }
 
 }  // namespace

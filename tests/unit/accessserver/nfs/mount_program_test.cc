@@ -122,5 +122,12 @@ TEST_F(MountTest, VersionOneGivesAFixedHandle) {
   EXPECT_EQ(reply.results.u32(), 3u);
 }
 
+TEST_F(MountTest, AClientOfWhomItIsNotKnownWhetherItMayIsToldToTryLater) {
+  exports_.set_access("db", {.try_later = true});
+  EXPECT_EQ(mount("/db").first, 10006u);  // SERVERFAULT: mountstat3 has no JUKEBOX
+  exports_.set_access("db", {.allowed = true});
+  EXPECT_EQ(mount("/db").first, 0u);
+}
+
 }  // namespace
 }  // namespace shima

@@ -250,6 +250,8 @@ TEST_F(NfsTest, ClientsThatMayNotGetNothingEvenWithAHandle) {
   exports_.set_access("db", {});
   EXPECT_EQ(status_of(kGetattr, arguments(root())), kErrAcces);
   EXPECT_EQ(exports_.last_client(), "127.0.0.1");
+  exports_.set_access("db", {.try_later = true});  // it is not known at the moment who may
+  EXPECT_EQ(status_of(kGetattr, arguments(root())), kErrJukebox);
 }
 
 TEST_F(NfsTest, RequestsAreInTheNameOfTheSquashedUser) {

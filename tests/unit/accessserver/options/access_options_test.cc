@@ -93,9 +93,25 @@ TEST(AccessOptions, AMountHasAVolumeAndAnAbsolutePath) {
   EXPECT_NE(error_of("", {"--mount=mnt", "--volume=vm"}).find("absolute path"), std::string::npos);
 }
 
+TEST(AccessOptions, AMountForANodeNamesItsPublication) {
+  const std::vector<std::string> mount = {"--mount=/mnt/vm", "--volume=vm"};
+  const auto with = [&](std::vector<std::string> flags) {
+    flags.insert(flags.end(), mount.begin(), mount.end());
+    return flags;
+  };
+  AccessOptions o = load("", with({"--node=worker-1.example", "--publication=7"})).value();
+  EXPECT_EQ(o.node, "worker-1.example");
+  EXPECT_EQ(o.publication, 7u);
+  EXPECT_EQ(load("", mount)->publication, 0u);
+  EXPECT_NE(error_of("", with({"--node=worker-1"})).find("go together"), std::string::npos);
+  EXPECT_NE(error_of("", with({"--publication=7"})).find("go together"), std::string::npos);
+  for (const char* bad : {"--node=-x", "--node=a b", "--node=a/b"})
+    EXPECT_NE(error_of("", with({bad, "--publication=7"})).find("letters, digits"), std::string::npos) << bad;
+}
+
 TEST(AccessOptions, WhatMeansNothingWithoutAMountIsRefused) {
-  for (const char* flag : {"--volume=vm", "--read_only", "--fuse.cache=none", "--fuse.threads=2",
-                           "--fuse.attribute_timeout_ms=1s"}) {
+  for (const char* flag : {"--volume=vm", "--node=n", "--publication=3", "--read_only", "--fuse.cache=none",
+                           "--fuse.threads=2", "--fuse.attribute_timeout_ms=1s"}) {
     EXPECT_NE(error_of("", {flag}).find("--mount DIRECTORY"), std::string::npos) << flag;
   }
 }

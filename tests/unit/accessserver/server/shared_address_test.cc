@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "tests/unit/common/etcd/etcd_fixture.h"
 #include "tests/unit/common/network/own_namespace.h"
@@ -34,18 +36,39 @@ class SharedAddressTest : public testing::Test {
   struct Holder {
     std::atomic<int> taken{0}, lost{0};
     std::atomic<bool> cannot_listen{false};
+    std::atomic<bool> fence_stands{true};  // core servers know of the taking
+    std::atomic<int64_t> fenced_at{0};     // the last revision that was waited for
+    std::unique_ptr<AccessRegistration> registration;
     std::unique_ptr<SharedAddress> address;
+    void stop() {  // as a server's clean stop
+      address.reset();
+      ASSERT_TRUE(registration->leave().is_ok());
+    }
+    void vanish() {  // as a server that is killed
+      address.reset();
+      registration.reset();
+    }
   };
   void start(Holder& h, const std::string& name) {
+    auto registered = AccessRegistration::start(
+        *client_, {.name = name, .lease_ttl_ms = 2000, .retry_ms = 50}, [](const ClientIdentity&) {});
+    ASSERT_TRUE(registered.is_ok()) << registered.status().to_string();
+    h.registration = std::move(*registered);
+    SharedAddress::Handlers handlers;
+    handlers.fence = [&h](EtcdRevision revision, const std::function<bool()>& wanted) {
+      h.fenced_at = revision.value;
+      while (!h.fence_stands && wanted()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return h.fence_stands ? Status::ok() : Status(Code::kUnavailable, "not wanted any more");
+    };
+    handlers.taken = [&h] {
+      h.taken++;
+      return h.cannot_listen ? Status(Code::kUnavailable, "in use") : Status::ok();
+    };
+    handlers.lost = [&h] { h.lost++; };
     h.address = std::make_unique<SharedAddress>(
-        *client_, SharedAddressOptions{vip_, name, 2000, 50},
-        SharedAddress::Handlers{[&h] {
-                                  h.taken++;
-                                  return h.cannot_listen ? Status(Code::kUnavailable, "in use")
-                                                         : Status::ok();
-                                },
-                                [&h] { h.lost++; }});
+        *client_, *h.registration, SharedAddressOptions{vip_, name, 2000, 50}, std::move(handlers));
   }
+  EtcdKeyValue key() { return client_->get(SharedAddress::key_of(vip_)).value(); }
 
   const InterfaceAddress vip_{"10.99.1.5", 32, "lo"};
   std::unique_ptr<EtcdServer> etcd_;
@@ -62,10 +85,58 @@ TEST_F(SharedAddressTest, OneServerHasItAndTheOtherGetsItWhenTheFirstEnds) {
   EXPECT_FALSE(eventually([&] { return b.taken > 0; }, 500));
   a.address.reset();
   EXPECT_EQ(a.lost, 1);
+  EXPECT_FALSE(can_bind(vip_.address));
+  EXPECT_FALSE(eventually([&] { return b.taken > 0; }, 300));  // something may be in flight
+  a.stop();
   EXPECT_TRUE(eventually([&] { return b.taken == 1; }));
   EXPECT_TRUE(can_bind(vip_.address));
   b.address.reset();
   EXPECT_FALSE(can_bind(vip_.address));
+}
+
+TEST_F(SharedAddressTest, TheAddressIsSetOnlyWhenCoreServersKnowOfTheTaking) {
+  Holder a, b;
+  start(a, "site-a/access-0");
+  ASSERT_TRUE(eventually([&] { return a.taken == 1; }));
+  const uint64_t old = a.registration->identity().access_incarnation;
+  start(b, "site-a/access-1");
+  b.fence_stands = false;
+  a.vanish();
+  ASSERT_TRUE(eventually([&] { return b.fenced_at != 0; }, 30'000));
+  EXPECT_EQ(b.fenced_at, key().mod_revision.value);
+  EXPECT_EQ(key().lease, b.registration->lease());
+  // The old incarnation's record went no later than the key.
+  EXPECT_EQ(client_->get("/shima/v1/access/site-a/access-0").status().code(), Code::kNotFound) << old;
+  EXPECT_FALSE(can_bind(vip_.address));
+  EXPECT_EQ(b.taken, 0);
+  b.fence_stands = true;
+  EXPECT_TRUE(eventually([&] { return b.taken == 1; }));
+  EXPECT_TRUE(can_bind(vip_.address));
+}
+
+TEST_F(SharedAddressTest, WhoLosesItsLeaseWhileItWaitsForCoreServersDoesNotSetTheAddress) {
+  Holder a;
+  a.fence_stands = false;
+  start(a, "site-a/access-0");
+  ASSERT_TRUE(eventually([&] { return a.fenced_at != 0; }));
+  const int64_t first = a.fenced_at;
+  ASSERT_TRUE(client_->revoke_lease(a.registration->lease()).is_ok());
+  ASSERT_TRUE(eventually([&] { return a.fenced_at != first; }, 30'000));  // registered anew, taken anew
+  EXPECT_EQ(a.taken, 0);
+  EXPECT_FALSE(can_bind(vip_.address));
+  a.fence_stands = true;
+  EXPECT_TRUE(eventually([&] { return a.taken == 1; }));
+}
+
+TEST_F(SharedAddressTest, AHolderThatRegistersAnewGivesItBack) {
+  Holder a, b;
+  start(a, "site-a/access-0");
+  ASSERT_TRUE(eventually([&] { return a.taken == 1; }));
+  const int64_t first = a.fenced_at;
+  ASSERT_TRUE(a.registration->register_anew("the test wants it").is_ok());
+  EXPECT_TRUE(eventually([&] { return a.lost == 1 && a.taken == 2; }, 20'000));
+  EXPECT_GT(a.fenced_at, first);  // core servers were waited for again
+  EXPECT_EQ(key().lease, a.registration->lease());
 }
 
 TEST_F(SharedAddressTest, AHolderThatEtcdDoesNotHearGivesItUp) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <future>
+#include <map>
 
 #include "tests/unit/accessserver/server/named_file_system.h"
 
@@ -167,6 +168,39 @@ TEST_F(VolumeRegistryTest, StopAnswersAllAndLetsGo) {
   EXPECT_TRUE(registry.open_volumes().empty());
   EXPECT_EQ(by_name("b").get().status().code(), Code::kUnavailable);
   EXPECT_EQ(by_id(2).get().status().code(), Code::kUnavailable);
+}
+
+TEST_F(VolumeRegistryTest, VolumesThatWereForgottenAreOpenedAnew) {
+  auto old = by_name("a").get().value();
+  volumes.open_gate.close();
+  auto under_way = by_name("b");
+  volumes.open_gate.wait_for_somebody();
+  registry.forget_all();
+  volumes.open_gate.open();
+  EXPECT_EQ(under_way.get().status().code(), Code::kUnavailable);  // begun before
+  EXPECT_EQ(registry.open_now(1), nullptr);
+  EXPECT_EQ(registry.open_now(2), nullptr);
+  EXPECT_NE(by_name("a").get().value(), old);
+  EXPECT_TRUE(by_name("b").get().is_ok());
+}
+
+TEST_F(VolumeRegistryTest, PublicationsAndRulesBothDecide) {
+  std::map<std::string, PublishedAccess> published = {{"a", PublishedAccess::kReadWrite},
+                                                      {"none", PublishedAccess::kNone},
+                                                      {"ro", PublishedAccess::kReadOnly},
+                                                      {"unknown", PublishedAccess::kUnknown}};
+  VolumeRegistry open(volumes, {parse_export_rule("10.0.0.0/8:rw:root_squash").value()}, 1);
+  open.set_publications([&](const std::string& volume, const std::string&) { return published.at(volume); });
+  EXPECT_TRUE(open.access("a", "10.1.2.3").allowed);
+  EXPECT_FALSE(open.access("a", "10.1.2.3").read_only);
+  EXPECT_EQ(open.access("a", "10.1.2.3").squash, Squash::kRoot);
+  EXPECT_FALSE(open.access("a", "192.168.0.1").allowed);
+  EXPECT_FALSE(open.access("none", "10.1.2.3").allowed);
+  EXPECT_FALSE(open.access("none", "10.1.2.3").try_later);
+  EXPECT_TRUE(open.access("ro", "10.1.2.3").allowed);
+  EXPECT_TRUE(open.access("ro", "10.1.2.3").read_only);
+  EXPECT_FALSE(open.access("unknown", "10.1.2.3").allowed);
+  EXPECT_TRUE(open.access("unknown", "10.1.2.3").try_later);
 }
 
 TEST_F(VolumeRegistryTest, TheRulesSayWhoMayDoWhat) {

@@ -189,7 +189,7 @@ TEST_F(Cluster, TheViewServesTheLastStateWhileEtcdIsAway) {
   EXPECT_EQ(view->snapshot()->volumes.count("db"), 1u);
   server_.start();
   EXPECT_TRUE(eventually([&] { return view->stale_ms() < 900; }));
-  auto two = std::make_unique<VolumeStore>(*etcd_)->set_size("db", 1 << 20);
+  auto two = std::make_unique<VolumeStore>(*etcd_)->set_quotas("db", 1 << 20);
   ASSERT_TRUE(two) << two.status().to_string();
   ASSERT_TRUE(view->wait_for(two->mod_revision, 5000));
   EXPECT_EQ(view->snapshot()->volumes.at("db").size_bytes, 1u << 20);
@@ -204,7 +204,40 @@ TEST_F(Cluster, ARecordThatCannotBeReadDoesNotReplaceTheLastGoodOne) {
   ASSERT_TRUE(view->wait_for(*newer, 5000));
   EXPECT_EQ(view->snapshot()->volumes.at("db"), good);
   EXPECT_EQ(view->snapshot()->unreadable.count(volume_key("db")), 1u);
-  EXPECT_EQ(store_.set_size("db", 1).status().code(), Code::kCorrupt);
+  EXPECT_EQ(store_.set_quotas("db", 1).status().code(), Code::kCorrupt);
+}
+
+TEST_F(Cluster, PublicationsAndRegisteredAccessServersAreSeen) {
+  enter_three_sites();
+  std::atomic<int> told{0};
+  auto view = ClusterView::start(*etcd_, [&](const ClusterChange& c) { told += c.access_changed; }).value();
+  const std::string name = "site-a/access-0";
+  auto put = etcd_->put(access_key(name), encode_access({name, 3, {}}));
+  ASSERT_TRUE(put && view->wait_for(*put, 5000));
+  EXPECT_EQ(view->snapshot()->access.at(name), 3u);
+  EXPECT_EQ(told, 1) << "wait_for() comes after the callback";
+  put = etcd_->put(access_key(name), "rubbish");
+  ASSERT_TRUE(put && view->wait_for(*put, 5000));
+  EXPECT_EQ(view->snapshot()->access.count(name), 0u) << "who cannot be read is not let in";
+  EXPECT_EQ(view->snapshot()->unreadable.count(access_key(name)), 1u);
+  put = etcd_->put(access_key(name), encode_access({name, 4, {}}));
+  auto gone = etcd_->compare_and_remove(access_key(name), *put);
+  ASSERT_TRUE(gone && view->wait_for(*gone, 5000));
+  EXPECT_TRUE(view->snapshot()->access.empty());
+
+  VolumeSpec spec;
+  spec.name = "db";
+  spec.published_only = true;
+  ASSERT_TRUE(store_.create_volume(spec));
+  PublicationInfo node{"node-1", 0, "site-b", false, {"10.1.0.5"}, 7};
+  VolumeInfo published = store_.publish("db", node).value();
+  ASSERT_TRUE(view->wait_for(published.mod_revision, 5000));
+  EXPECT_EQ(view->snapshot()->volumes.at("db").publication_of("node-1")->id, published.config_version.value);
+  EXPECT_EQ(store_.publish("db", node)->mod_revision, published.mod_revision);
+  VolumeInfo taken = store_.unpublish("db", "node-1").value();
+  EXPECT_GT(taken.mod_revision, published.mod_revision);
+  EXPECT_EQ(store_.unpublish("db", "node-1")->mod_revision, taken.mod_revision);
+  EXPECT_EQ(store_.publish("absent", node).status().code(), Code::kNotFound);
 }
 
 TEST_F(Cluster, AVolumeIsMadeWithItsMembersAndTheirIncarnations) {
@@ -270,7 +303,7 @@ TEST_F(Cluster, RacingChangesOfOneVolumeAllArrive) {
   for (const auto& server : servers_) {
     threads.emplace_back([&, id = server->id()] { failed += !store_.claim_restart(id, Incarnation(5)); });
   }
-  threads.emplace_back([&] { failed += !store_.set_size("db", 1 << 30); });
+  threads.emplace_back([&] { failed += !store_.set_quotas("db", 1 << 30); });
   for (auto& t : threads) t.join();
   VolumeInfo now = store_.get("db").value();
   EXPECT_EQ(failed, 0);

@@ -24,6 +24,10 @@ TEST(Records, AVolumeComesBackAsItWas) {
   volume.groups[0].members[2].whole = false;
   volume.groups.back().metadata = true;
   volume.max_inodes = 1000;
+  volume.published_only = true;
+  volume.publications = {sample_publication("node-1"), sample_publication("node-2", true)};
+  volume.publications[0].id = 4;
+  volume.publications[1].id = 2;
   VolumeInfo back = decode_volume(item("/shima/v1/volumes/db", encode_volume(volume))).value();
   EXPECT_EQ(back.mod_revision, EtcdRevision(7));
   back.mod_revision = volume.mod_revision;
@@ -97,6 +101,91 @@ TEST(Records, ContentThatCannotBeIsRefused) {
   v = sample_volume();
   v.home = "site-b";
   EXPECT_EQ(code_of(v), Code::kCorrupt);
+}
+
+TEST(Records, PublicationsThatCannotBeAreRefused) {
+  auto code_of = [](const VolumeInfo& v) {
+    return decode_volume(item("/shima/v1/volumes/db", encode_volume(v))).status().code();
+  };
+  VolumeInfo good = sample_volume();
+  good.published_only = true;
+  good.publications = {sample_publication("node-1"), sample_publication("node-2")};
+  good.publications[0].id = 1;
+  good.publications[1].id = 3;
+  EXPECT_EQ(code_of(good), Code::kOk);
+  auto bad = [&](auto spoil) {
+    VolumeInfo v = good;
+    spoil(v);
+    return code_of(v);
+  };
+  EXPECT_EQ(bad([](auto& v) { v.published_only = false; }), Code::kCorrupt);
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].id = 0; }), Code::kCorrupt);
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].id = 1; }), Code::kCorrupt) << "an id twice";
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].id = v.config_version.value + 1; }), Code::kCorrupt);
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].node = "node-1"; }), Code::kCorrupt) << "a node twice";
+  EXPECT_EQ(bad([](auto& v) { std::swap(v.publications[0], v.publications[1]); }), Code::kCorrupt);
+  for (const std::string& node : {std::string(), std::string("-a"), std::string("a b"), std::string("a/b"),
+                                  std::string("a\nb"), std::string(254, 'z')}) {
+    EXPECT_EQ(bad([&](auto& v) { v.publications[1].node = node; }), Code::kCorrupt) << node;
+  }
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].node = std::string(253, 'z'); }), Code::kOk);
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].site = "Site"; }), Code::kCorrupt);
+  for (const char* address :
+       {"", "host", "10.0.0.0/8", "10.0.0.1:5", "fd00::0005", "[fd00::5]", "010.0.0.1"}) {
+    EXPECT_EQ(bad([&](auto& v) { v.publications[1].addresses = {address}; }), Code::kCorrupt) << address;
+  }
+  EXPECT_EQ(bad([](auto& v) { v.publications[1].addresses.assign(9, "10.0.0.1"); }), Code::kCorrupt);
+  EXPECT_EQ(bad([](auto& v) {
+              v.publications.clear();
+              v.config_version = ConfigVersion(5000);
+              for (uint64_t i = 0; i <= kMaxPublications; i++) {
+                v.publications.push_back(sample_publication("n" + std::to_string(10000 + i)));
+                v.publications.back().id = i + 1;
+              }
+            }),
+            Code::kCorrupt);
+}
+
+TEST(Records, TheLargestListOfPublicationsFitsEtcd) {
+  VolumeInfo v = sample_volume();
+  v.published_only = true;
+  v.config_version = ConfigVersion(~0ull);
+  for (uint64_t i = 0; i < kMaxPublications; i++) {
+    PublicationInfo p = sample_publication(std::string(248, 'n') + std::to_string(10000 + i));
+    p.id = ~0ull - i;
+    p.site = std::string(63, 's');
+    p.addresses.assign(kMaxPublicationAddresses, "2001:db8:1111:2222:3333:4444:5555:6666");
+    v.publications.push_back(p);
+  }
+  const std::string json = encode_volume(v);
+  EXPECT_LT(json.size(), 1'200'000u) << "etcd takes 1.5 MiB";
+  EXPECT_EQ(decode_volume(item("/shima/v1/volumes/db", json)).value().publications, v.publications);
+}
+
+TEST(Records, ARegisteredAccessServerComesBackAsItWas) {
+  const AccessInfo access{"site-a/access-0", 12, {}};
+  const std::string json = encode_access(access);
+  AccessInfo back = decode_access(item(access_key("site-a/access-0"), json)).value();
+  EXPECT_EQ(back.name, access.name);
+  EXPECT_EQ(back.incarnation, 12u);
+  EXPECT_EQ(back.mod_revision, EtcdRevision(7));
+  EXPECT_EQ(parse_key("/shima/v1/access/site-a/access-0").type, RecordType::kAccess);
+  for (const std::string& bad :
+       {replaced(json, "shima-access", "shima-alive"), replaced(json, "\"version\":1", "\"version\":2"),
+        encode_access({"site-a/access-0", 0, {}}), encode_access({"site-a/access-1", 12, {}}),
+        std::string("{}")}) {
+    EXPECT_EQ(decode_access(item(access_key("site-a/access-0"), bad)).status().code(), Code::kCorrupt) << bad;
+  }
+  for (const char* bad : {"", "access-0", "site-a/access-", "site-a/core-0", "site-a/access-x",
+                          "Site/access-0", "site-a/access-0/access-1", "site-a/access-12345678901"}) {
+    EXPECT_FALSE(check_access_name(bad)) << bad;
+  }
+}
+
+TEST(Records, AddressesAreWrittenInTheirUsualForm) {
+  EXPECT_EQ(usual_form_of_address("10.0.0.1"), "10.0.0.1");
+  EXPECT_EQ(usual_form_of_address("FD00:0:0::0005"), "fd00::5");
+  EXPECT_EQ(usual_form_of_address("host"), std::nullopt);
 }
 
 TEST(Records, NamesFollowTheRules) {

@@ -31,6 +31,10 @@ inline VolumeInfo sample_volume() {
   return v;
 }
 
+inline PublicationInfo sample_publication(const std::string& node, bool read_only = false) {
+  return {node, 0, "site-b", read_only, {"10.1.0.5", "fd00::5"}, 1'700'000'000'000};
+}
+
 inline ServerInfo sample_server(uint64_t id, const std::string& name) {
   ServerInfo s;
   s.id = ServerId(id);

@@ -115,8 +115,8 @@ TEST_P(UnknownOutcome, AClaimIsMadeExactlyOnce) {
 
 TEST_P(UnknownOutcome, WhatArrivesLateNeverUndoesALaterChange) {
   etcd_.fates = {GetParam()};
-  ASSERT_TRUE(store_.set_size("db", 2ull << 30));
-  ASSERT_TRUE(store_.set_size("db", 3ull << 30));
+  ASSERT_TRUE(store_.set_quotas("db", 2ull << 30));
+  ASSERT_TRUE(store_.set_quotas("db", 3ull << 30));
   ASSERT_TRUE(store_.claim_volume("db", ServerId(1), Incarnation(2)));
   VolumeInfo now = store_.get("db").value();
   EXPECT_EQ(now.size_bytes, 3ull << 30);

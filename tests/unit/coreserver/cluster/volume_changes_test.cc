@@ -87,16 +87,90 @@ TEST(VolumeChanges, OnlyRemotesLeaveTheWholeSet) {
 
 TEST(VolumeChanges, AVolumeGrowsAndDoesNotShrink) {
   VolumeInfo v = sample_volume();
-  EXPECT_EQ(with_size(v, v.size_bytes + 1)->size_bytes, v.size_bytes + 1);
-  EXPECT_EQ(with_size(v, v.size_bytes - 1).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(with_size(v, v.size_bytes)->config_version, v.config_version);
+  EXPECT_EQ(with_quotas(v, v.size_bytes + 1)->size_bytes, v.size_bytes + 1);
+  EXPECT_EQ(with_quotas(v, v.size_bytes - 1).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(with_quotas(v, v.size_bytes)->config_version, v.config_version);
+}
+
+TEST(VolumeChanges, QuotasChangeEachForItself) {
+  VolumeInfo v = sample_volume();
+  VolumeInfo next = with_quotas(v, 0, 500).value();
+  EXPECT_EQ(next.size_bytes, v.size_bytes);
+  EXPECT_EQ(next.max_inodes, 500u);
+  EXPECT_EQ(next.config_version, v.config_version.next());
+  EXPECT_EQ(with_quotas(next, 0)->config_version, next.config_version) << "nothing to change";
+  EXPECT_EQ(with_quotas(next, 0, 500)->config_version, next.config_version);
+  EXPECT_EQ(with_quotas(next, 0, 100)->max_inodes, 100u) << "this one may get smaller";
+  EXPECT_EQ(with_quotas(next, next.size_bytes + 1, 0)->max_inodes, 0u);
+}
+
+TEST(VolumeChanges, APublicationIsNamedByTheVersionThatMadeIt) {
+  VolumeInfo v = sample_volume();
+  EXPECT_EQ(with_publication(v, sample_publication("n1")).status().code(), Code::kFailedPrecondition);
+  v.published_only = true;
+  VolumeInfo two = with_publication(v, sample_publication("n2")).value();
+  two = with_publication(two, sample_publication("n1", true)).value();
+  ASSERT_EQ(two.publications.size(), 2u);
+  EXPECT_EQ(two.publications[0].node, "n1") << "by node";
+  EXPECT_EQ(two.publication_of("n2")->id, v.config_version.value + 1);
+  EXPECT_EQ(two.publication_of("n1")->id, v.config_version.value + 2);
+  EXPECT_EQ(two.config_version.value, v.config_version.value + 2);
+}
+
+TEST(VolumeChanges, TheSamePublicationAgainIsTheOneThatThereIs) {
+  VolumeInfo v = sample_volume();
+  v.published_only = true;
+  v = with_publication(v, sample_publication("n1")).value();
+  PublicationInfo again = sample_publication("n1");
+  again.since_ms += 5;
+  EXPECT_EQ(with_publication(v, again).value(), v);
+  EXPECT_EQ(with_publication(v, sample_publication("n1", true)).status().code(), Code::kAlreadyExists);
+  again.addresses = {"10.1.0.9"};
+  again.site = "site-c";
+  VolumeInfo moved = with_publication(v, again).value();
+  EXPECT_EQ(moved.publications[0].id, v.publications[0].id) << "its mounts stay what they are";
+  EXPECT_EQ(moved.publications[0].addresses, again.addresses);
+  EXPECT_EQ(moved.publications[0].site, "site-c");
+  EXPECT_EQ(moved.config_version, v.config_version.next());
+}
+
+TEST(VolumeChanges, APublicationMadeAnewIsAnotherOne) {
+  VolumeInfo v = sample_volume();
+  v.published_only = true;
+  v = with_publication(v, sample_publication("n1")).value();
+  v = with_publication(v, sample_publication("n2")).value();
+  const uint64_t first = v.publication_of("n1")->id;
+  v = without_publication(v, "n1").value();
+  EXPECT_EQ(v.publication_of("n1"), nullptr);
+  EXPECT_NE(v.publication_of("n2"), nullptr);
+  EXPECT_EQ(without_publication(v, "n1").value(), v) << "nothing to take away";
+  v = with_publication(v, sample_publication("n1")).value();
+  EXPECT_GT(v.publication_of("n1")->id, first);
+  EXPECT_TRUE(without_publication(v, "")->publications.empty()) << "all nodes";
+}
+
+TEST(VolumeChanges, PublicationsHaveLimitsAndRules) {
+  VolumeInfo v = sample_volume();
+  v.published_only = true;
+  PublicationInfo bad = sample_publication("n1");
+  bad.addresses = {"some.host"};
+  EXPECT_EQ(with_publication(v, bad).status().code(), Code::kInvalidArgument);
+  for (size_t i = 0; i < kMaxPublications; i++)
+    v = with_publication(v, sample_publication("n" + std::to_string(i))).value();
+  EXPECT_EQ(with_publication(v, sample_publication("one-more")).status().code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(with_publication(v, sample_publication("n7")));
+  v = without_publication(v, "n7").value();
+  EXPECT_TRUE(with_publication(v, sample_publication("one-more")));
+  v = with_deleting(v).value();
+  EXPECT_EQ(with_publication(v, sample_publication("n7")).status().code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(without_publication(v, "n8")) << "also while it is being deleted";
 }
 
 TEST(VolumeChanges, ADeletionEndsWhenEveryMemberHasDropped) {
   VolumeInfo v = sample_volume();
   EXPECT_EQ(with_dropped(v, ServerId(1)).status().code(), Code::kFailedPrecondition);
   v = with_deleting(v).value();
-  EXPECT_EQ(with_size(v, v.size_bytes + 1).status().code(), Code::kFailedPrecondition);
+  EXPECT_EQ(with_quotas(v, v.size_bytes + 1).status().code(), Code::kFailedPrecondition);
   for (uint64_t id : {4, 1, 3}) v = with_dropped(v, ServerId(id)).value();
   EXPECT_FALSE(everyone_dropped(v));
   v = with_dropped(v, ServerId(2)).value();

@@ -4,6 +4,7 @@
 #include <google/protobuf/message.h>
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <iostream>
 #include <limits>
@@ -33,8 +34,8 @@ class HostileFields {
     const auto* kinds = pb::JobRequest::descriptor()->oneof_decl(0);
     const FieldDescriptor* kind = kinds->field(static_cast<int>(below(kinds->field_count())));
     // What tidies up comes less often, so that there is something to tidy up.
-    const bool tidies =
-        kind->name() == "close_session" || kind->name() == "orphan_dropped" || kind->name() == "remove";
+    const bool tidies = kind->name() == "close_session" || kind->name() == "close_fenced" ||
+                        kind->name() == "orphan_dropped" || kind->name() == "remove";
     if (tidies && below(4)) return job();
     fill(*request.GetReflection()->MutableMessage(&request, kind));
     request.set_session(below(4));
@@ -128,7 +129,11 @@ TEST(HostileJobs, LeaveTheMetadataRight) {
     volume.who = hostile.somebody();
     volume.time_ns = hostile.time();
     const pb::JobRequest request = hostile.job();
+    volume.own = request.has_close_fenced() && hostile.below(2);
     const pb::JobReply reply = volume.run(request);
+    if (request.has_close_fenced() && !volume.own) {
+      EXPECT_EQ(reply.error(), EPERM);
+    }
     EXPECT_NE(reply.error(), EIO) << "nothing is damaged here: " << request.ShortDebugString();
     EXPECT_LT(reply.ByteSizeLong(), 1u << 20);
     done[request.job_case()] += reply.error() == 0;

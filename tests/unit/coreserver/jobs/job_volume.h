@@ -40,6 +40,7 @@ class JobVolume {
   uint64_t max_inodes = 0;
   pb::Credentials who;  // root
   uint64_t session = 0;
+  bool own = false;     // jobs are the primary's own
   int64_t time_ns = 0;  // the access server's clock, as jobs carry it
   KvBatch last_batch;
 
@@ -48,7 +49,7 @@ class JobVolume {
     if (request.session() == 0) request.set_session(session);
     request.set_time_ns(time_ns);
     now_ns += tick_ns;
-    JobOutcome outcome = run_job({kv, now_ns, max_inodes, &sessions}, request);
+    JobOutcome outcome = run_job({kv, now_ns, max_inodes, &sessions, own}, request);
     if (outcome.reply.error() != 0) {
       EXPECT_TRUE(outcome.batch.empty()) << "a job with an error changes nothing";
     }
@@ -215,6 +216,29 @@ class JobVolume {
     request.mutable_open_session()->set_session(number);
     request.mutable_open_session()->set_name("site/access-" + std::to_string(number));
     return run(request);
+  }
+  // Of a client that has the publication, or through the access server's incarnation.
+  pb::JobReply open_session(uint64_t number, uint64_t publication, uint64_t access_incarnation) {
+    pb::JobRequest request;
+    request.mutable_open_session()->set_session(number);
+    request.mutable_open_session()->set_publication(publication);
+    request.mutable_open_session()->set_access_incarnation(access_incarnation);
+    return run(request);
+  }
+  // The primary's own job, as often as it takes.
+  int close_fenced(const std::vector<uint64_t>& publications, const std::vector<uint64_t>& incarnations) {
+    pb::JobRequest request;
+    for (uint64_t id : publications) request.mutable_close_fenced()->add_publications(id);
+    for (uint64_t id : incarnations) request.mutable_close_fenced()->add_access_incarnations(id);
+    request.mutable_close_fenced();
+    own = true;
+    int batches = -1;
+    do {
+      EXPECT_EQ(run(request).error(), 0);
+      batches++;
+    } while (!last_batch.empty() && batches < 1000);
+    own = false;
+    return batches;
   }
   pb::JobReply close_session(uint64_t number) {
     pb::JobRequest request;

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "coreserver/jobs/lock_table.h"
+#include "coreserver/jobs/stored_session.h"
 #include "tests/unit/coreserver/jobs/job_volume.h"
 
 namespace shima {
@@ -102,6 +103,79 @@ TEST_F(Sessions, AreTooManyAtSomePoint) {
   }
   EXPECT_EQ(volume.open_session(99999).error(), EUSERS);
   EXPECT_EQ(volume.open_session(5).error(), 0);
+}
+
+TEST_F(Sessions, OfWhoIsNotAdmittedAnyMoreEndWithTheirLocks) {
+  const uint64_t file = volume.make_file(kRootInode, "f");
+  auto lock = [&](uint64_t session, uint64_t start) {
+    volume.session = session;
+    pb::JobRequest request;
+    pb::LockRange& range = *request.mutable_set_lock()->mutable_lock();
+    range.set_inode(file);
+    range.set_kind(pb::LOCK_KIND_POSIX);
+    range.set_type(pb::LOCK_TYPE_WRITE);
+    range.set_start(start);
+    range.set_end(start);
+    range.set_session(session);
+    range.set_owner(1);
+    return volume.run(request).error();
+  };
+  ASSERT_EQ(volume.open_session(1, 10, 0).error(), 0);
+  ASSERT_EQ(volume.open_session(2, 11, 0).error(), 0);
+  ASSERT_EQ(volume.open_session(3, 0, 20).error(), 0);
+  ASSERT_EQ(volume.open_session(4, 0, 21).error(), 0);
+  ASSERT_EQ(volume.open_session(5).error(), 0);
+  for (uint64_t session = 1; session <= 5; session++) EXPECT_EQ(lock(session, session), 0);
+  EXPECT_EQ(volume.close_fenced({10, 11, 12}, {20, 21}), 0) << "all are admitted";
+  EXPECT_EQ(volume.close_fenced({11}, {21}), 1);
+  EXPECT_EQ(volume.keep_alive(1).error(), ESTALE);
+  EXPECT_EQ(volume.keep_alive(3).error(), ESTALE);
+  for (uint64_t session : {2, 4, 5}) EXPECT_EQ(volume.keep_alive(session).error(), 0) << session;
+  EXPECT_EQ(lock(5, 1), 0) << "its lock is free at once";
+  EXPECT_EQ(lock(5, 3), 0);
+  EXPECT_EQ(lock(5, 2), EAGAIN);
+  EXPECT_EQ(volume.close_fenced({}, {}), 1);
+  EXPECT_EQ(volume.keep_alive(5).error(), 0) << "bound to nobody: nobody's publication ends it";
+  EXPECT_EQ(keys('n'), 1u);
+}
+
+TEST_F(Sessions, ANumberBelongsToWhoOpenedIt) {
+  ASSERT_EQ(volume.open_session(1, 10, 0).error(), 0);
+  EXPECT_EQ(volume.open_session(1, 10, 0).error(), 0);
+  EXPECT_EQ(volume.open_session(1, 11, 0).error(), ESTALE);
+  EXPECT_EQ(volume.open_session(1, 0, 10).error(), ESTALE);
+  EXPECT_EQ(volume.open_session(1).error(), ESTALE);
+}
+
+TEST_F(Sessions, AreFencedByThePrimaryItselfOnly) {
+  ASSERT_EQ(volume.open_session(1, 10, 0).error(), 0);
+  pb::JobRequest request;
+  request.mutable_close_fenced();
+  EXPECT_TRUE(job_changes(request));
+  EXPECT_EQ(volume.run(request).error(), EPERM);
+  EXPECT_EQ(volume.keep_alive(1).error(), 0);
+}
+
+TEST_F(Sessions, OfBeforeTheyWereBoundAreReadAsTheyWereWritten) {
+  const std::string old("\1\0\7\0\0\0\0\0\0\0site-a/access-0", 25);
+  auto session = decode_session(old);
+  ASSERT_TRUE(session);
+  EXPECT_EQ(session->orphans_at_opening, 7u);
+  EXPECT_EQ(session->publication, 0u);
+  EXPECT_EQ(session->name, "site-a/access-0");
+  EXPECT_EQ(encode_session(*session), old);
+  session->publication = 5;
+  session->access_incarnation = 6;
+  session->closing = true;
+  auto back = decode_session(encode_session(*session));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->publication, 5u);
+  EXPECT_EQ(back->access_incarnation, 6u);
+  EXPECT_TRUE(back->closing);
+  EXPECT_EQ(back->name, session->name);
+  const std::string bound = encode_session(*session);
+  for (size_t cut = 0; cut < 26; cut++) EXPECT_FALSE(decode_session(bound.substr(0, cut))) << cut;
+  EXPECT_FALSE(decode_session("\3" + bound.substr(1)));
 }
 
 TEST_F(Sessions, WithVeryManyLocksEndsInBatchesThatFitARecord) {

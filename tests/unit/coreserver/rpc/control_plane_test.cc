@@ -95,8 +95,76 @@ TEST_F(ControlPlane, GetVolumeCarriesRecordServersAndStaleness) {
   EXPECT_EQ(reply->stale_ms(), 7u);
 }
 
+TEST_F(ControlPlane, NodesArePublishedAndTakenAway) {
+  auto wanted = create("db");
+  wanted.set_published_only(true);
+  ASSERT_TRUE(client({endpoint()}).create_volume(wanted)->record().published_only());
+  volume::v1::PublishRequest request;
+  request.set_name("db");
+  request.mutable_publication()->set_node("node-1");
+  request.mutable_publication()->set_site("site-b");
+  request.mutable_publication()->add_addresses("10.0.0.9");
+  request.mutable_publication()->set_id(77);
+  auto made = client({endpoint()}).publish(request);
+  ASSERT_TRUE(made.is_ok()) << made.status().to_string();
+  EXPECT_EQ(made->publication().id(), 2u) << "what the caller says is not looked at";
+  EXPECT_EQ(made->publication().addresses(0), "10.0.0.9");
+  EXPECT_EQ(made->record().publications_size(), 1);
+  request.mutable_publication()->set_read_only(true);
+  EXPECT_EQ(client({endpoint()}).publish(request).status().code(), Code::kAlreadyExists);
+  auto listed = client({endpoint()}).list_volumes({});
+  ASSERT_TRUE(listed.is_ok());
+  EXPECT_TRUE(listed->volumes(0).published_only());
+  EXPECT_EQ(listed->volumes(0).publications(0).node(), "node-1");
+
+  volume::v1::UnpublishRequest away;
+  away.set_name("db");
+  away.set_node("node-1");
+  EXPECT_EQ(client({endpoint()}).unpublish(away)->record().publications_size(), 0);
+  EXPECT_EQ(facade_.last_timeout_ms, 10000u);
+  away.set_timeout_ms(~0u);
+  EXPECT_TRUE(client({endpoint()}).unpublish(away).is_ok());
+  EXPECT_EQ(facade_.last_timeout_ms, 60000u) << "no call holds a thread for ever";
+}
+
+TEST_F(ControlPlane, QuotasThatAreNotNamedStay) {
+  auto wanted = create("db");
+  wanted.set_max_inodes(9);
+  wanted.set_size_bytes(4096);
+  ASSERT_TRUE(client({endpoint()}).create_volume(wanted).is_ok());
+  volume::v1::SetSizeRequest request;
+  request.set_name("db");
+  request.set_size_bytes(8192);
+  EXPECT_EQ(client({endpoint()}).set_size(request)->record().max_inodes(), 9u);
+  request.set_size_bytes(0);
+  request.set_max_inodes(0);
+  auto changed = client({endpoint()}).set_size(request);
+  ASSERT_TRUE(changed.is_ok());
+  EXPECT_EQ(changed->record().max_inodes(), 0u);
+  EXPECT_EQ(changed->record().size_bytes(), 8192u);
+}
+
+TEST_F(ControlPlane, OneNamedServerIsAskedForARevision) {
+  auto reply = wait_for_revision(endpoint(), 60, 2000);
+  ASSERT_TRUE(reply.is_ok()) << reply.status().to_string();
+  EXPECT_EQ(reply->revision(), 70);
+  EXPECT_EQ(reply->server_id(), 1u);
+  EXPECT_EQ(reply->incarnation(), 3u);
+  EXPECT_LT(facade_.last_timeout_ms, 2000u);
+  EXPECT_EQ(facade_.last_committed, VolumeId());
+  EXPECT_TRUE(wait_for_revision(endpoint(), 60, 2000, 500, 11).is_ok());
+  EXPECT_EQ(facade_.last_committed, VolumeId(11));
+  EXPECT_EQ(wait_for_revision(endpoint(), 71, 500).status().code(), Code::kDeadlineExceeded);
+  SilentPort silent;
+  const auto start = steady_clock::now();
+  EXPECT_FALSE(wait_for_revision(silent.endpoint(), 60, 300).is_ok());
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(2));
+  server_->stop();
+  EXPECT_EQ(wait_for_revision(endpoint(), 60, 300).status().code(), Code::kUnavailable);
+}
+
 TEST_F(ControlPlane, EveryErrorCodeArrivesExactly) {
-  for (int number = 1; number <= 15; ++number) {
+  for (int number = 1; number <= static_cast<int>(kLastCode); ++number) {
     const Code code = static_cast<Code>(number);
     facade_.failure = Status(code, "because");
     auto reply = client({endpoint()}).list_volumes({});

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coreserver/cluster/volume_changes.h"
 #include "coreserver/rpc/server_facade.h"
 
 namespace shima {
@@ -37,6 +38,9 @@ class FakeFacade : public ServerFacade {
   std::map<std::string, VolumeInfo> volumes;
   std::vector<GroupReport> groups;
   VolumeSpec last_spec;
+  EtcdRevision revision = EtcdRevision(70);  // that it acts on
+  uint32_t last_timeout_ms = 0;
+  VolumeId last_committed;
   int calls = 0;
 
   std::string server_name() const override { return "site-a/core-0"; }
@@ -60,6 +64,8 @@ class FakeFacade : public ServerFacade {
     volume.ack = wanted.ack;
     volume.block_size = wanted.block_size;
     volume.size_bytes = wanted.size_bytes;
+    volume.max_inodes = wanted.max_inodes;
+    volume.published_only = wanted.published_only;
     volume.config_version = ConfigVersion(1);
     for (uint32_t i = 0; i < wanted.groups; ++i) volume.groups.push_back(group(i));
     volumes[wanted.name] = volume;
@@ -84,15 +90,26 @@ class FakeFacade : public ServerFacade {
     for (const auto& [name, volume] : volumes) all.push_back(volume);
     return all;
   }
-  Result<VolumeInfo> set_size(const std::string& name, uint64_t size_bytes) override {
+  Result<VolumeInfo> set_quotas(const std::string& name, uint64_t size_bytes,
+                                std::optional<uint64_t> max_inodes) override {
+    return change(name, [&](const VolumeInfo& v) { return with_quotas(v, size_bytes, max_inodes); });
+  }
+  Result<VolumeInfo> publish(const std::string& name, const PublicationInfo& wanted) override {
+    return change(name, [&](const VolumeInfo& v) { return with_publication(v, wanted); });
+  }
+  Result<VolumeInfo> unpublish(const std::string& name, const std::string& node,
+                               uint32_t timeout_ms) override {
+    last_timeout_ms = timeout_ms;
+    return change(name, [&](const VolumeInfo& v) { return without_publication(v, node); });
+  }
+  Result<EtcdRevision> wait_for_revision(EtcdRevision revision, VolumeId committed,
+                                         uint32_t timeout_ms) override {
     auto lock = count_call();
     SHIMA_RETURN_IF_ERROR(failure);
-    auto found = volumes.find(name);
-    if (found == volumes.end()) return no_volume(name);
-    if (size_bytes < found->second.size_bytes)
-      return {Code::kInvalidArgument, "the volume would become smaller"};
-    found->second.size_bytes = size_bytes;
-    return found->second;
+    last_timeout_ms = timeout_ms;
+    last_committed = committed;
+    if (this->revision >= revision) return this->revision;
+    return {Code::kDeadlineExceeded, "that revision was not seen"};
   }
   Result<std::vector<SiteInfo>> list_sites() override {
     auto lock = count_call();
@@ -155,6 +172,16 @@ class FakeFacade : public ServerFacade {
     std::unique_lock lock(mutex_);
     ++calls;
     return lock;
+  }
+  template <typename Change>
+  Result<VolumeInfo> change(const std::string& name, Change make) {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    auto found = volumes.find(name);
+    if (found == volumes.end()) return no_volume(name);
+    Result<VolumeInfo> next = make(found->second);
+    if (next) found->second = *next;
+    return next;
   }
   static Status no_volume(const std::string& name) {
     return {Code::kNotFound, "there is no volume " + name + "; shimactl volume list shows those that are"};
