@@ -1,0 +1,79 @@
+#include "csi/mounter/mounter_serving.h"
+
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include "common/observe/log.h"
+#include "csi/host/bounded_call.h"
+#include "csi/mounter/mounter_service.h"
+
+namespace shima {
+namespace {
+
+constexpr uint32_t kPredecessorMs = 5000;  // to end
+constexpr time_t kLookAfterSeconds = 5;
+
+MounterOptions mounter_options(const CsiOptions& options) {
+  MounterOptions mounter;
+  mounter.accessserver_path = options.accessserver_path;
+  mounter.site = options.site;
+  mounter.core_endpoints = options.core_endpoints;
+  mounter.roots = {options.publish_root, options.state_dir};
+  mounter.state_dir = options.state_dir;
+  return mounter;
+}
+
+// What a killed mounter left there. Nobody listens on it: the lock of the state folder is ours.
+Status remove_old_socket(const std::string& path) {
+  struct stat found {};
+  if (lstat(path.c_str(), &found) != 0) {
+    return errno == ENOENT ? Status::ok() : status_of_errno("look at " + path, errno);
+  }
+  if (!S_ISSOCK(found.st_mode)) {
+    return {Code::kFailedPrecondition, path + " is there and no socket; give another --mounter-endpoint"};
+  }
+  return unlink(path.c_str()) == 0 || errno == ENOENT ? Status::ok()
+                                                      : status_of_errno("remove " + path, errno);
+}
+
+void wait_for_signal(MountKeeper& keeper) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  const timespec pause{kLookAfterSeconds, 0};
+  while (sigtimedwait(&ends, nullptr, &pause) < 0) keeper.look_after();
+}
+
+}  // namespace
+
+Status serve_mounter(const CsiOptions& options) {
+  SHIMA_RETURN_IF_ERROR(make_folders(options.state_dir, 0700));
+  auto lock = lock_folder(options.state_dir, "mounter.lock", kPredecessorMs);
+  if (!lock) return lock.status();
+  auto keeper = MountKeeper::open(mounter_options(options));
+  if (!keeper) return keeper.status();
+  SHIMA_RETURN_IF_ERROR(remove_old_socket(options.socket_path));
+  MounterGrpcService service(**keeper);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("unix:" + options.socket_path, grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  builder.SetMaxReceiveMessageSize(64 << 10);
+  const mode_t before = umask(0177);  // root's only
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  umask(before);
+  if (!server) return {Code::kIo, "cannot listen on " + options.socket_path + "; is its folder there?"};
+  log(LogLevel::kInfo, "mounter", "serves on " + options.socket_path);
+  wait_for_signal(**keeper);
+  log(LogLevel::kInfo, "mounter", "stopping; mounts go on without it");
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  server->Wait();
+  return {};
+}
+
+}  // namespace shima

@@ -1,0 +1,13 @@
+// What `shima-csi --mounter` does until a signal ends it.
+#pragma once
+
+#include "common/status/status.h"
+#include "csi/options/csi_options.h"
+
+namespace shima {
+
+// Blocks the calling thread until SIGTERM or SIGINT, which the caller has blocked in all threads. Mounts
+// stay. Errors: why it could not begin to serve.
+Status serve_mounter(const CsiOptions& options);
+
+}  // namespace shima
