@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "common/observe/log.h"
-#include "coreserver/rpc/control_client.h"
 #include "coreserver/rpc/status_codes.h"
+#include "csi/controller/control_plane.h"
 #include "csi/mounter/mounter_client.h"
 #include "csi/node/capability_rules.h"
 #include "csi/node/node_volumes.h"
@@ -30,14 +30,11 @@ grpc::Status csi_status(const Status& status) {
   return to_grpc_status(status);
 }
 
-Result<VolumeFacts> ask_for_facts(ControlClient& control, const std::string& node,
-                                  const std::string& volume) {
-  volume::v1::GetVolumeRequest request;
-  request.set_name(volume);
-  auto reply = control.get_volume(request);
-  if (!reply) return reply.status();
-  const cluster::v1::VolumeRecord& record = reply->record();
-  if (record.deleting()) return Status(Code::kNotFound, "volume " + volume + " is being deleted");
+// As they stand in etcd: the publication and the size are those that the controller has made a moment ago.
+Result<VolumeFacts> ask_for_facts(ControlPlane& control, const std::string& node, const std::string& volume) {
+  auto found = control.read_volume(volume);
+  if (!found) return found.status();
+  const cluster::v1::VolumeRecord& record = *found;
   VolumeFacts facts;
   facts.size_bytes = record.size_bytes();
   facts.published_only = record.published_only();
@@ -51,7 +48,7 @@ Result<VolumeFacts> ask_for_facts(ControlClient& control, const std::string& nod
 
 class NodeService final : public v1::Node::Service {
  public:
-  NodeService(const CsiOptions& options, std::shared_ptr<ControlClient> control,
+  NodeService(const CsiOptions& options, std::shared_ptr<ControlPlane> control,
               std::unique_ptr<NodeVolumes> volumes)
       : options_(options), control_(std::move(control)), volumes_(std::move(volumes)) {
     volumes_->look_after(true);
@@ -112,7 +109,7 @@ class NodeService final : public v1::Node::Service {
   }
 
   const CsiOptions options_;
-  const std::shared_ptr<ControlClient> control_;  // of the volumes' facts
+  const std::shared_ptr<ControlPlane> control_;  // of the volumes' facts
   const std::unique_ptr<NodeVolumes> volumes_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -211,10 +208,8 @@ class BrokenNodeService final : public v1::Node::Service {
 }  // namespace
 
 std::unique_ptr<::csi::v1::Node::Service> make_node_service(const CsiOptions& options) {
-  ControlClientOptions client;
-  client.endpoints = options.core_endpoints;
-  client.timeout_ms = static_cast<int>(options.core_timeout_ms);
-  auto control = std::make_shared<ControlClient>(std::move(client));
+  std::shared_ptr<ControlPlane> control =
+      make_control_plane({options.core_endpoints, static_cast<int>(options.core_timeout_ms)});
   NodeVolumesOptions volumes;
   volumes.node = options.node_name;
   volumes.publish_root = options.publish_root;
