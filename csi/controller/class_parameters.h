@@ -1,12 +1,15 @@
 // PURE: a StorageClass's parameters (CSI 1.12, CreateVolumeRequest.parameters), checked.
 //
-//   protocol   fuse | nfs              how nodes mount the volume; default fuse
-//   ack        local | all             when a write is acknowledged; default local
-//   copies     1 to 16                 sites with a copy; default: as many as `sites`, else 3 or all there
-//   are sites      SITE,SITE,...           which; default: by the orchestrator's wishes home       SITE the
-//   one that orders the writes; default: the first wish blockSize  65536 to 4194304        a power of two;
-//   default 1 MiB; "1MiB" is understood groups     1 to 1024               data groups; default 8 maxInodes
-//   a number                quota of files, directories and links; default none
+// clang-format off
+//   protocol   fuse | nfs         how nodes mount the volume; default fuse
+//   ack        local | all        when a write is acknowledged; default local
+//   copies     1 to 16            sites with a copy; default: as many as `sites`, else 3 or all there are
+//   sites      SITE,SITE,...      which; default: by the orchestrator's wishes
+//   home       SITE               the one that orders the writes; default: the first wish
+//   blockSize  65536 to 4194304   a power of two; default 1 MiB; "1MiB" is understood
+//   groups     1 to 1024          data groups; default 8
+//   maxInodes  a number           quota of files, directories and links; default none
+// clang-format on
 // Those that begin with csi.storage.k8s.io/ are for sidecars and left alone. Any other is refused by name.
 #pragma once
 
