@@ -340,7 +340,8 @@ def direct(path, data=None, offset=0):
             page.write(data.ljust(4096, b"."))
             assert os.pwritev(descriptor, [page], offset) == 4096
             return None
-        assert os.preadv(descriptor, [page], offset) == 4096
+        if os.preadv(descriptor, [page], offset) != 4096:  # a loop device without a file, between two, has no bytes
+            raise OSError(errno.ENODATA, f"{path} has no page at {offset}")
         return bytes(page).rstrip(b".")
     finally:
         os.close(descriptor)
