@@ -4,12 +4,16 @@ controller and node plug-in at site-a with FUSE, for file systems and for raw bl
 in csi_sanity_skips.txt beside this file.
 """
 
+import contextlib
+import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from cluster import BIN, FILE_PROGRAMS, MIB, ROOT, Cluster, expect, run_scenarios, say, skip
+from cluster import BIN, FILE_PROGRAMS, MIB, ROOT, Cluster, expect, run_scenarios, say, skip, wait_until
 from csi_client import Driver
 
 SKIPS = pathlib.Path(__file__).with_name("csi_sanity_skips.txt")
@@ -29,17 +33,31 @@ def expected_skips():
     return [(name.strip(), reason.strip()) for name, reason in lines]
 
 
+class ClusterWithDriver(Cluster):
+    driver = mounter = None
+
+    def down(self):
+        """After a failure there are processes, and mounts that outlive them."""
+        for one in (self.driver, self.mounter):
+            if one:
+                one.kill()
+        for record in (self.folder / "driver/state/mounts").glob("*.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
+        super().down()
+
+
 def start_driver(cluster):
     folder = cluster.folder / "driver"
     root = folder / "kubelet"
     root.mkdir(parents=True)
     common = ("--site", "site-a", "--state-dir", str(folder / "state"), "--publish-root", str(root))
     mounter = Driver(cluster, "site-a", "mounter", folder, "--mounter=true", "--accessserver", str(BIN / "shima-accessserver"), *common)
-    mounter.start()
     driver = Driver(cluster, "site-a", "csi", folder, "--controller=true", "--node=true", "--node-name", "node-a",
                     "--node-addresses", "10.9.8.7", "--mounter-endpoint", mounter.endpoint, *common)
-    driver.start()
     cluster.root, cluster.driver, cluster.mounter = root, driver, mounter
+    mounter.start()
+    driver.start()
 
 
 def run_sanity(cluster, access_type):
@@ -75,8 +93,7 @@ def block_volumes(cluster):
 
 
 def nothing_is_left(cluster):
-    expect(cluster.ctl("volume", "list")["volumes"] == [] if isinstance(cluster.ctl("volume", "list"), dict)
-           else cluster.ctl("volume", "list") == [], "no volume is left")
+    wait_until("the deleted volumes to be gone", lambda: not cluster.ctl("volume", "list")["volumes"])
     mounts = pathlib.Path("/proc/self/mountinfo").read_text()
     expect(str(cluster.root) not in mounts, "no mount is left")
     cluster.driver.stop()
@@ -85,5 +102,5 @@ def nothing_is_left(cluster):
 
 if __name__ == "__main__":
     PROGRAM = sanity_program()
-    sys.exit(run_scenarios("csi-sanity", lambda: Cluster("--core", "2,1,1"),
+    sys.exit(run_scenarios("csi-sanity", lambda: ClusterWithDriver("--core", "2,1,1"),
                            [start_driver, file_systems, block_volumes, nothing_is_left], FILE_PROGRAMS))
