@@ -10,7 +10,7 @@ import subprocess
 from . import NotAvailable
 
 # What the guest loads, in any order; what they depend on comes along. The rest of it is built in.
-WANTED_MODULES = ("virtio_pci", "virtio_net", "virtio_rng", "nfs", "nfsv3")
+WANTED_MODULES = ("virtio_pci", "virtio_net", "virtio_rng", "virtio_blk", "nfs", "nfsv3", "loop")
 
 
 def run(what, *command, cwd=None):

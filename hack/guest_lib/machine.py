@@ -23,14 +23,23 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def qemu_command(kernel, initrd, console, memory_mib):
+def network(forwards):
+    """QEMU's user networking. `forwards`: (port of 127.0.0.1 here, port of the guest), TCP."""
+    return ",".join(["user,id=net,restrict=off", *(f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in forwards)])
+
+
+def check_qemu():
     if shutil.which(QEMU) is None:
         raise NotAvailable(f"there is no {QEMU} in PATH; install Debian's qemu-system-x86 (hack/deps)")
+
+
+def qemu_command(kernel, initrd, console, memory_mib, forwards=()):
+    check_qemu()
     return [QEMU, "-accel", "tcg", "-machine", "pc", "-cpu", "max", "-smp", "1", "-m", str(memory_mib), "-nodefaults",
             "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel, "-initrd", initrd,
             "-append", KERNEL_COMMAND_LINE, "-serial", f"file:{console}", "-chardev", "stdio,id=job,signal=off",
             "-serial", "chardev:job", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x01", "-device", "virtio-rng-pci",
-            "-netdev", "user,id=net,restrict=off", "-device", "virtio-net-pci,netdev=net,romfile="]
+            "-netdev", network(forwards), "-device", "virtio-net-pci,netdev=net,romfile="]
 
 
 def relay(source, first_byte):
@@ -50,15 +59,16 @@ def end_of(path, lines=20):
         return "(nothing)"
 
 
-def run(image, script, files, options, say):
-    """Runs the script; its exit code (at most 100). image: paths of the kernel and the base archive."""
+def run(image, script, files, options, say, libraries=(), forwards=()):
+    """Runs the script; its exit code (at most 100). image: paths of the kernel and the base archive; the rest as ram_disk.job
+    and network() have it."""
     with tempfile.TemporaryDirectory(prefix="shima-guest-") as folder:
         initrd = os.path.join(folder, "initrd")
         with open(image["base"], "rb") as base, open(initrd, "wb") as file:
             shutil.copyfileobj(base, file)
-            file.write(ram_disk.job(script, files))
+            file.write(ram_disk.job(script, files, libraries))
         console = options.console or os.path.join(folder, "console")
-        command = qemu_command(image["kernel"], initrd, console, options.memory_mib)
+        command = qemu_command(image["kernel"], initrd, console, options.memory_mib, forwards)
         return wait_for(command, console, options.timeout_s, say)
 
 

@@ -2,6 +2,7 @@
 script and kernel modules. A second archive behind it brings the files of one run; the kernel unpacks both."""
 
 import os
+import pathlib
 import stat
 
 INIT = r"""#!/bin/busybox sh
@@ -66,9 +67,16 @@ def base(busybox, modules):
     return archive(entries)
 
 
-def job(script, files):
-    """`script`: text of /job/run; `files`: name in /job -> path here."""
+def at_same_path(paths):
+    """Files, at their paths here, and the folders above them: the kernel makes none by itself. A link becomes what it leads to."""
+    folders = {str(above)[1:] for path in paths for above in pathlib.PurePosixPath(path).parents if str(above) != "/"}
+    return [*(folder(name) for name in sorted(folders)),  # each comes after those above it
+            *(file_from(path[1:], path, executable=os.access(path, os.X_OK)) for path in paths)]
+
+
+def job(script, files, libraries=()):
+    """`script`: text of /job/run; `files`: name in /job -> path here; `libraries`: absolute paths, the same there."""
     entries = [folder("job"), entry("job/run", stat.S_IFREG | 0o755, script.encode())]
     for name, path in files.items():
         entries.append(file_from(f"job/{name}", path, executable=os.access(path, os.X_OK)))
-    return archive(entries)
+    return archive(entries + at_same_path(libraries))

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "hack"))
 
-from guest_lib import NotAvailable, kernel_package, machine, ram_disk  # noqa: E402
+from guest_lib import GuestError, NotAvailable, dynamic_program, kernel_package, machine, ram_disk  # noqa: E402
 
 
 def parse(archive):
@@ -60,6 +60,19 @@ class RamDisk(unittest.TestCase):
         self.assertEqual(entries["job/tool"], (stat.S_IFREG | 0o755, b"\0\1\2"))
         self.assertEqual(entries["job/data"], (stat.S_IFREG | 0o644, b"12345"))
         self.assertTrue(entries["init"][1].startswith(b"#!/bin/busybox sh\n"))
+
+    def test_libraries_are_where_they_are_here_below_folders_that_come_first(self):
+        library = self.file("real.so.1.2", b"library", 0o755)
+        link = os.path.join(self.folder.name, "deep", "lib", "real.so.1")
+        os.makedirs(os.path.dirname(link))
+        os.symlink(library, link)
+        entries = parse(ram_disk.job("", {}, [link]))
+        self.assertEqual(entries[link[1:]], (stat.S_IFREG | 0o755, b"library"))
+        names = list(entries)
+        for above in pathlib.PurePosixPath(link).parents:
+            if str(above) != "/":
+                self.assertEqual(entries[str(above)[1:]][0], stat.S_IFDIR | 0o755)
+                self.assertLess(names.index(str(above)[1:]), names.index(link[1:]))
 
     def test_archives_end_at_whole_sectors_so_that_another_can_follow(self):
         for length in range(0, 600, 37):
@@ -107,7 +120,31 @@ class Modules(unittest.TestCase):
         self.assertEqual(left, set(kernel_package.WANTED_MODULES))
 
 
+class DynamicProgram(unittest.TestCase):
+    LISTED = ("\tlinux-vdso.so.1 (0x00007ffd0)\n\tlibfoo.so.3 => /lib/x86_64-linux-gnu/libfoo.so.3 (0x00007f1)\n"
+              "\t/lib64/ld-linux-x86-64.so.2 (0x00007f2)\n")
+
+    def test_its_libraries_and_its_loader_come_along_but_what_the_kernel_brings_does_not(self):
+        self.assertEqual(dynamic_program.parse_ldd("p", self.LISTED), ["/lib/x86_64-linux-gnu/libfoo.so.3", "/lib64/ld-linux-x86-64.so.2"])
+        self.assertEqual(dynamic_program.parse_ldd("p", "\tstatically linked\n"), [])
+
+    def test_a_library_that_is_missing_here_is_named(self):
+        with self.assertRaisesRegex(GuestError, "p needs libbar.so.1"):
+            dynamic_program.parse_ldd("p", self.LISTED + "\tlibbar.so.1 => not found\n")
+
+    def test_a_real_program_has_a_loader_and_a_script_needs_nothing(self):
+        python = os.path.realpath(sys.executable)
+        self.assertTrue(any("/ld-" in path for path in dynamic_program.libraries(python)))
+        self.assertEqual(dynamic_program.closure([python, python]), sorted(set(dynamic_program.libraries(python))))
+        self.assertEqual(dynamic_program.libraries(__file__), [])
+
+
 class Machine(unittest.TestCase):
+    def test_forwarded_ports_are_of_this_machine_alone(self):
+        self.assertEqual(machine.network([]), "user,id=net,restrict=off")
+        self.assertEqual(machine.network([(9000, 90), (9001, 91)]),
+                         "user,id=net,restrict=off,hostfwd=tcp:127.0.0.1:9000-:90,hostfwd=tcp:127.0.0.1:9001-:91")
+
     def end_with(self, script, timeout_s=20):
         with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
             return machine.wait_for(["sh", "-c", script], "/nonexistent/console", timeout_s, lambda text: None)
