@@ -67,6 +67,13 @@ ordered_json publications_json(const Publications& publications) {
   return all;
 }
 
+template <typename Labels>
+ordered_json labels_json(const Labels& labels) {
+  ordered_json all = ordered_json::object();
+  for (const auto& label : labels) all[label.key()] = label.value();
+  return all;
+}
+
 }  // namespace
 
 ordered_json publication_json(const cluster::v1::Publication& publication) {
@@ -108,7 +115,8 @@ ordered_json volume_json(const cluster::v1::VolumeRecord& volume) {
           {"deleting", volume.deleting()},
           {"groups", groups},
           {"published_only", volume.published_only()},
-          {"publications", publications_json(volume.publications())}};
+          {"publications", publications_json(volume.publications())},
+          {"labels", labels_json(volume.labels())}};
 }
 
 ordered_json volume_json(const volume::v1::VolumeSummary& volume) {
@@ -124,7 +132,8 @@ ordered_json volume_json(const volume::v1::VolumeSummary& volume) {
           {"config_version", volume.config_version()},
           {"deleting", volume.deleting()},
           {"published_only", volume.published_only()},
-          {"publications", publications_json(volume.publications())}};
+          {"publications", publications_json(volume.publications())},
+          {"labels", labels_json(volume.labels())}};
 }
 
 }  // namespace shima

@@ -41,6 +41,7 @@ void print_stats_json(Session& session, const GetStatsReply& reply) {
     disks.push_back({{"path", disk.path()},
                      {"total_bytes", disk.total_bytes()},
                      {"free_bytes", disk.free_bytes()},
+                     {"file_system", disk.file_system()},
                      {"values", values_json(disk.values())}});
   }
   print_json(session.out, {{"server", reply.server()},

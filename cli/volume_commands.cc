@@ -27,6 +27,7 @@ struct NewVolume {
   std::string block_size = "1MiB";
   uint32_t groups = 0;
   bool published_only = false;
+  std::vector<std::string> labels;  // KEY=VALUE
 };
 
 std::string groups_text(const cluster::v1::VolumeRecord& volume) {
@@ -55,6 +56,7 @@ void print_volume(Session& session, const cluster::v1::VolumeRecord& volume) {
   facts.add("groups", groups_text(volume));
   facts.add("life", std::to_string(volume.life()));
   facts.add("config version", std::to_string(volume.config_version()));
+  for (const auto& label : volume.labels()) facts.add("label", label.key() + "=" + label.value());
   if (volume.deleting()) facts.add("state", "is being deleted");
   facts.print(session.out);
 }
@@ -105,6 +107,12 @@ Status create_volume(Session& session, const NewVolume& wanted) {
   request.set_block_size(static_cast<uint32_t>(parse_size(wanted.block_size).value()));
   request.set_groups(wanted.groups);
   request.set_published_only(wanted.published_only);
+  for (const std::string& label : wanted.labels) {
+    const size_t equals = label.find('=');
+    auto& added = *request.add_labels();
+    added.set_key(label.substr(0, equals));
+    added.set_value(label.substr(equals + 1));
+  }
   auto reply = session.control().create_volume(request);
   if (!reply) return reply.status();
   if (session.json()) {
@@ -202,6 +210,12 @@ std::string check_block_size(const std::string& text) {
   return fits ? "" : "wanted a block size of 64KiB, 128KiB, ... 4MiB (a power of two), found '" + text + "'";
 }
 
+// Only what can be taken apart: the core server checks keys and values.
+std::string check_label(const std::string& label) {
+  const size_t equals = label.find('=');
+  return equals != std::string::npos && equals > 0 ? "" : "wanted a label KEY=VALUE, found '" + label + "'";
+}
+
 std::string check_size(const std::string& text) {
   auto bytes = parse_size(text);
   return bytes ? "" : bytes.status().message();
@@ -260,6 +274,10 @@ void add_create(CLI::App& volume, Session& session, Action& chosen) {
       ->type_name("W");
   create->add_flag("--published-only", wanted->published_only,
                    "Only nodes that it is published at may use it (volume publish)");
+  create->add_option("--label", wanted->labels, "What is to be remembered of the volume; may be repeated")
+      ->check(check_label)
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
   create->callback([&session, &chosen, wanted] {
     chosen = [&session, wanted] { return create_volume(session, *wanted); };
   });

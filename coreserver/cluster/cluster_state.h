@@ -88,6 +88,10 @@ inline constexpr size_t kMaxPublications = 1000;  // of a volume: its record mus
 inline constexpr size_t kMaxPublicationAddresses = 8;
 inline constexpr size_t kMaxNodeNameBytes = 253;
 
+inline constexpr size_t kMaxLabels = 16;  // of a volume
+inline constexpr size_t kMaxLabelKeyBytes = 63;
+inline constexpr size_t kMaxLabelValueBytes = 256;
+
 struct VolumeInfo {
   std::string name;
   VolumeId id;
@@ -104,6 +108,7 @@ struct VolumeInfo {
   std::vector<ServerId> dropped_by;
   bool published_only = false;                // only `publications` and registered access servers may use it
   std::vector<PublicationInfo> publications;  // by node, each once
+  std::map<std::string, std::string> labels;  // what its maker wanted remembered; nothing is decided by it
   EtcdRevision mod_revision;                  // of the record; not part of it
 
   uint32_t data_groups() const;  // W

@@ -77,6 +77,14 @@ Status check_publications(const v1::VolumeRecord& r) {
   return Status::ok();
 }
 
+Status check_label_order(const v1::VolumeRecord& r) {
+  for (int i = 1; i < r.labels_size(); ++i) {
+    if (r.labels(i - 1).key() >= r.labels(i).key())
+      return corrupt("the labels are not in the order of their keys, each once");
+  }
+  return Status::ok();
+}
+
 Status check_volume(const v1::VolumeRecord& r) {
   SHIMA_RETURN_IF_ERROR(check_volume_name(r.name()));
   if (r.volume_id() == 0) return corrupt("volume_id is missing");
@@ -95,6 +103,7 @@ Status check_volume(const v1::VolumeRecord& r) {
     if (r.groups(i).metadata() && (i == 0 || i + 1 != r.groups_size()))
       return corrupt("group " + std::to_string(i) + " is the metadata group but not the last of several");
   }
+  SHIMA_RETURN_IF_ERROR(check_label_order(r));
   return check_publications(r);
 }
 
@@ -160,7 +169,17 @@ v1::VolumeRecord to_record(const VolumeInfo& volume) {
   for (ServerId server : volume.dropped_by) r.add_dropped_by(server.value);
   r.set_published_only(volume.published_only);
   for (const PublicationInfo& p : volume.publications) *r.add_publications() = to_record(p);
+  add_labels(volume.labels, *r.mutable_labels());
   return r;
+}
+
+void add_labels(const std::map<std::string, std::string>& labels,
+                google::protobuf::RepeatedPtrField<v1::Label>& out) {
+  for (const auto& [key, value] : labels) {
+    v1::Label& label = *out.Add();
+    label.set_key(key);
+    label.set_value(value);
+  }
 }
 
 v1::Publication to_record(const PublicationInfo& p) {
@@ -226,12 +245,26 @@ Result<VolumeInfo> volume_from(const v1::VolumeRecord& r) {
   for (uint64_t server : r.dropped_by()) volume.dropped_by.push_back(ServerId(server));
   volume.published_only = r.published_only();
   for (const v1::Publication& p : r.publications()) volume.publications.push_back(publication_from(p));
+  Result<std::map<std::string, std::string>> labels = labels_from(r.labels());
+  if (!labels) return corrupt(labels.status().message());
+  volume.labels = std::move(*labels);
   return volume;
 }
 
 PublicationInfo publication_from(const v1::Publication& r) {
   return {r.node(),    r.id(), r.site(), r.read_only(), {r.addresses().begin(), r.addresses().end()},
           r.since_ms()};
+}
+
+Result<std::map<std::string, std::string>> labels_from(
+    const google::protobuf::RepeatedPtrField<v1::Label>& labels) {
+  std::map<std::string, std::string> by_key;
+  for (const v1::Label& label : labels) {
+    if (by_key.emplace(label.key(), label.value()).second) continue;
+    return Status(Code::kInvalidArgument, "a label's key is there twice; give each key once");
+  }
+  SHIMA_RETURN_IF_ERROR(check_labels(by_key));
+  return by_key;
 }
 
 }  // namespace shima

@@ -226,4 +226,28 @@ Status check_publication(const PublicationInfo& p) {
   return Status::ok();
 }
 
+Status check_labels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > kMaxLabels) {
+    return {Code::kInvalidArgument, "found " + std::to_string(labels.size()) + " labels, wanted at most " +
+                                        std::to_string(kMaxLabels)};
+  }
+  auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  for (const auto& [key, value] : labels) {
+    bool good = !key.empty() && key.size() <= kMaxLabelKeyBytes && plain(key.front());
+    for (char c : key) good = good && (plain(c) || c == '.' || c == '/' || c == '_' || c == '-');
+    if (!good) {
+      return {Code::kInvalidArgument,
+              "found label key \"" + printable(key) +
+                  "\", wanted 1 to 63 of a-z, 0-9, '.', '/', '_' and '-', the first a letter or a digit"};
+    }
+    for (char c : value) good = good && c >= ' ' && c <= '~';
+    if (!good || value.size() > kMaxLabelValueBytes) {
+      return {Code::kInvalidArgument, "label " + key + ": found the value \"" + printable(value) + "\" of " +
+                                          std::to_string(value.size()) +
+                                          " bytes, wanted at most 256 printable ASCII characters"};
+    }
+  }
+  return Status::ok();
+}
+
 }  // namespace shima

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,8 @@ Status check_server_name(std::string_view name, std::string_view site);  // SITE
 Status check_access_name(std::string_view name);                         // SITE/access-N
 // What a change asks for and what a record has: names, addresses and their number. The id is not looked at.
 Status check_publication(const PublicationInfo& publication);
+// The number of labels, their keys and their values.
+Status check_labels(const std::map<std::string, std::string>& labels);
 // An IPv4 or IPv6 literal as inet_ntop(3) writes it; nullopt: it is none.
 std::optional<std::string> usual_form_of_address(const std::string& address);
 

@@ -56,6 +56,7 @@ Status check_spec(const ClusterState& state, const VolumeSpec& spec) {
     return {Code::kInvalidArgument, "found block size " + std::to_string(size) +
                                         ", wanted a power of two from 65536 (64 KiB) to 4194304 (4 MiB)"};
   }
+  SHIMA_RETURN_IF_ERROR(check_labels(spec.labels));
   if (state.sites.empty()) {
     return {Code::kFailedPrecondition, "the cluster has no site yet; start core servers first"};
   }
@@ -95,6 +96,7 @@ Result<VolumeInfo> plan_volume(const ClusterState& state, const VolumeSpec& spec
   volume.size_bytes = spec.size_bytes;
   volume.max_inodes = spec.max_inodes;
   volume.published_only = spec.published_only;
+  volume.labels = spec.labels;
   volume.config_version = ConfigVersion(1);
   for (const GroupMembers& chosen : *members) {
     GroupInfo group;

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,6 +35,7 @@ struct VolumeSpec {
   uint64_t max_inodes = 0;
   uint32_t groups = kDefaultGroups;  // data groups
   bool published_only = false;
+  std::map<std::string, std::string> labels;
 };
 
 class VolumeStore {

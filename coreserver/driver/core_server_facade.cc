@@ -8,6 +8,7 @@
 #include "common/observe/log.h"
 #include "common/runtime/clock.h"
 #include "coreserver/driver/core_server.h"
+#include "coreserver/driver/file_system_identity.h"
 
 namespace shima {
 
@@ -32,6 +33,7 @@ DiskStatistics disk_statistics(ServerDisk& disk) {
     d.total_bytes = space->total_bytes;
     d.free_bytes = space->free_bytes;
   }
+  if (auto identity = file_system_identity(disk.path()); identity.is_ok()) d.file_system = *identity;
   JournalStats j = disk.journal().stats();
   BlockStoreStats b = disk.blocks().stats();
   d.values = {counter("journal_appended_entries", j.appended_entries),

@@ -78,6 +78,8 @@ struct DiskStatistics {
   std::string path;
   uint64_t total_bytes = 0;  // of the file system
   uint64_t free_bytes = 0;
+  std::string file_system;        // the same for all disks, of whatever servers, that share their free bytes;
+                                  // empty: not known
   std::vector<Statistic> values;  // of its journal and block store
 };
 

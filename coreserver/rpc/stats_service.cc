@@ -28,6 +28,7 @@ class StatsServiceImpl final : public StatsService::Service {
       out.set_path(disk.path);
       out.set_total_bytes(disk.total_bytes);
       out.set_free_bytes(disk.free_bytes);
+      out.set_file_system(disk.file_system);
       for (const shima::Statistic& value : disk.values) encode_statistic(value, *out.add_values());
     }
     return grpc::Status::OK;

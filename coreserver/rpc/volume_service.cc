@@ -12,7 +12,7 @@ using namespace volume::v1;  // NOLINT: the messages of this service
 constexpr uint32_t kUnpublishTimeoutMs = 10000;
 constexpr uint32_t kMaxUnpublishTimeoutMs = 60000;
 
-VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_site) {
+Result<VolumeSpec> spec_from(const CreateVolumeRequest& request, const std::string& own_site) {
   VolumeSpec spec;
   spec.name = request.name();
   spec.copies = request.copies();
@@ -25,6 +25,9 @@ VolumeSpec spec_from(const CreateVolumeRequest& request, const std::string& own_
   spec.published_only = request.published_only();
   if (request.block_size() != 0) spec.block_size = request.block_size();
   if (request.groups() != 0) spec.groups = request.groups();
+  auto labels = labels_from(request.labels());
+  if (!labels) return labels.status();
+  spec.labels = std::move(*labels);
   return spec;
 }
 
@@ -49,6 +52,7 @@ void encode_summary(const VolumeInfo& volume, VolumeSummary& out) {
   out.set_deleting(volume.deleting);
   out.set_published_only(volume.published_only);
   for (const PublicationInfo& p : volume.publications) *out.add_publications() = to_record(p);
+  add_labels(volume.labels, *out.mutable_labels());
 }
 
 class VolumeServiceImpl final : public VolumeService::Service {
@@ -58,7 +62,9 @@ class VolumeServiceImpl final : public VolumeService::Service {
   grpc::Status CreateVolume(grpc::ServerContext* context, const CreateVolumeRequest* request,
                             CreateVolumeReply* reply) override {
     if (Status valid = check_enums(*request); !valid) return refuse(context, valid);
-    auto made = facade_.create_volume(spec_from(*request, facade_.site_name()));
+    auto spec = spec_from(*request, facade_.site_name());
+    if (!spec) return refuse(context, spec.status());
+    auto made = facade_.create_volume(*spec);
     if (!made) return refuse(context, made.status());
     *reply->mutable_record() = to_record(*made);
     return grpc::Status::OK;

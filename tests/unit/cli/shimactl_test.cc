@@ -95,6 +95,27 @@ TEST_F(Shimactl, VolumeCreatePassesEveryOption) {
   EXPECT_EQ(spec.max_inodes, 1000u);
 }
 
+TEST_F(Shimactl, LabelsAreSetAtCreationAndShown) {
+  ASSERT_EQ(run({"volume", "create", "db", "--label", "team=green", "--label", "note=a=b, c"}), 0) << err_;
+  EXPECT_NE(out_.find("team=green"), std::string::npos) << out_;
+  ASSERT_EQ(run({"volume", "show", "db", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(json()["labels"], (nlohmann::json{{"note", "a=b, c"}, {"team", "green"}}));
+  ASSERT_EQ(run({"volume", "list", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(json()["volumes"][0]["labels"]["team"], "green");
+}
+
+TEST_F(Shimactl, LabelsThatCannotBeAreRefused) {
+  EXPECT_EQ(run({"volume", "create", "db", "--label", "team"}), 2);
+  EXPECT_EQ(run({"volume", "create", "db", "--label", "=green"}), 2);
+  for (const char* label : {"Team=green", "team=gr\xc3\xbcn", "-team=green"}) {
+    EXPECT_NE(run({"volume", "create", "db", "--label", label}), 0) << label;
+    EXPECT_NE(err_.find("label"), std::string::npos) << err_;
+  }
+  EXPECT_NE(run({"volume", "create", "db", "--label", "team=green", "--label", "team=blue"}), 0);
+  EXPECT_NE(err_.find("twice"), std::string::npos) << err_;
+  EXPECT_TRUE(facade_.volumes.empty());
+}
+
 TEST_F(Shimactl, SetSizeRaisesTheQuotaAndNeverLowersIt) {
   ASSERT_EQ(run({"volume", "create", "db", "--size", "1GiB"}), 0) << err_;
   ASSERT_EQ(run({"volume", "set-size", "db", "2GiB", "-o", "json"}), 0) << err_;
@@ -237,6 +258,7 @@ TEST_F(Shimactl, StatsOfANamedServerAreAskedThere) {
   ASSERT_EQ(run({"stats", "site-b/core-1", "-o", "json"}), 0) << err_;
   EXPECT_EQ(json()["values"][0]["value"], 12);
   EXPECT_EQ(json()["disks"][0]["free_bytes"], 4ull << 30);
+  EXPECT_EQ(json()["disks"][0]["file_system"], "boot-1:8:1");
   EXPECT_EQ(run({"stats", "site-x/core-0"}), 4);
 }
 

@@ -28,6 +28,7 @@ TEST(Records, AVolumeComesBackAsItWas) {
   volume.publications = {sample_publication("node-1"), sample_publication("node-2", true)};
   volume.publications[0].id = 4;
   volume.publications[1].id = 2;
+  volume.labels = {{"csi.shima.io/protocol", "fuse"}, {"note", ""}};
   VolumeInfo back = decode_volume(item("/shima/v1/volumes/db", encode_volume(volume))).value();
   EXPECT_EQ(back.mod_revision, EtcdRevision(7));
   back.mod_revision = volume.mod_revision;
@@ -144,6 +145,37 @@ TEST(Records, PublicationsThatCannotBeAreRefused) {
               }
             }),
             Code::kCorrupt);
+}
+
+TEST(Records, LabelsThatCannotBeAreRefused) {
+  using Labels = std::map<std::string, std::string>;
+  EXPECT_TRUE(check_labels({}).is_ok());
+  EXPECT_TRUE(check_labels({{"a.b/c_d-9", std::string(256, '~')}, {std::string(63, 'k'), ""}}).is_ok());
+  for (const std::string& key : {std::string(), std::string("A"), std::string("/a"), std::string("a b"),
+                                 std::string("a\0", 2), std::string("\xc3\xbc"), std::string(64, 'k')}) {
+    EXPECT_EQ(check_labels({{key, "v"}}).code(), Code::kInvalidArgument) << key;
+  }
+  for (const std::string& value :
+       {std::string("a\nb"), std::string("\x7f"), std::string("\xc3\xbc"), std::string(257, 'v')}) {
+    EXPECT_EQ(check_labels({{"k", value}}).code(), Code::kInvalidArgument) << value;
+  }
+  Labels many;
+  for (int i = 0; i < 16; i++) many["k" + std::to_string(i)] = "v";
+  EXPECT_TRUE(check_labels(many).is_ok());
+  many["k16"] = "v";
+  EXPECT_EQ(check_labels(many).code(), Code::kInvalidArgument);
+}
+
+TEST(Records, LabelsOfARecordAreByKeyEachOnce) {
+  VolumeInfo volume = sample_volume();
+  volume.labels = {{"a", "1"}, {"b", "2"}};
+  const std::string json = encode_volume(volume);
+  const std::string key = "/shima/v1/volumes/db";
+  EXPECT_EQ(decode_volume(item(key, json)).value().labels, volume.labels);
+  for (const std::string& other : {std::string("b"), std::string("c"), std::string("B")}) {
+    const std::string changed = replaced(json, "{\"key\":\"a\"", "{\"key\":\"" + other + "\"");
+    EXPECT_EQ(decode_volume(item(key, changed)).status().code(), Code::kCorrupt) << other;
+  }
 }
 
 TEST(Records, TheLargestListOfPublicationsFitsEtcd) {

@@ -222,6 +222,9 @@ TEST(VolumePlanning, RefusesWhatCannotBe) {
   EXPECT_EQ(code_of({.groups = 0}), Code::kInvalidArgument);
   EXPECT_EQ(code_of({.groups = 1025}), Code::kInvalidArgument);
   EXPECT_EQ(code_of({.groups = 1024}), Code::kOk);
+  EXPECT_EQ(code_of({.labels = {{"Team", "green"}}}), Code::kInvalidArgument);
+  EXPECT_EQ(plan_volume(sample_state(), {.name = "db", .labels = {{"team", "green"}}})->labels.at("team"),
+            "green");
   EXPECT_EQ(code_of({.sites = {"site-c", "site-a"}}), Code::kOk);
   EXPECT_EQ(plan_volume(ClusterState(), {.name = "db"}).status().code(), Code::kFailedPrecondition);
 }

@@ -66,6 +66,7 @@ class FakeFacade : public ServerFacade {
     volume.size_bytes = wanted.size_bytes;
     volume.max_inodes = wanted.max_inodes;
     volume.published_only = wanted.published_only;
+    volume.labels = wanted.labels;
     volume.config_version = ConfigVersion(1);
     for (uint32_t i = 0; i < wanted.groups; ++i) volume.groups.push_back(group(i));
     volumes[wanted.name] = volume;
@@ -150,7 +151,8 @@ class FakeFacade : public ServerFacade {
     ServerStatistics stats;
     stats.uptime_ms = 61'000;
     stats.values = {{"writes_committed", "count", 12}, {"writes_bytes", "bytes", 3 << 20}};
-    stats.disks = {{"/disk-0", 10ull << 30, 4ull << 30, {{"journal_live_bytes", "bytes", 4096}}}};
+    stats.disks = {
+        {"/disk-0", 10ull << 30, 4ull << 30, "boot-1:8:1", {{"journal_live_bytes", "bytes", 4096}}}};
     return stats;
   }
 
