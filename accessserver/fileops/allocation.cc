@@ -27,9 +27,17 @@ void Allocation::allocate(uint64_t inode, AllocateKind kind, uint64_t offset, ui
   attributes_.get(inode, [this, run, kind](int error, const FileAttributes& attributes) {
     if (error == 0) error = check_may_write(attributes, run->credentials);
     if (error != 0) return run->done(error);
-    if (kind == AllocateKind::kAllocate) return extend(run);
-    punch_from(run, run->offset);
+    if (kind == AllocateKind::kPunchHole) return begin(run, kind);
+    quota_.admit_allocation(run->inode, run->offset, run->end - run->offset, [this, run, kind](int refused) {
+      if (refused != 0) return run->done(refused);
+      begin(run, kind);
+    });
   });
+}
+
+void Allocation::begin(const RunPtr& run, AllocateKind kind) {
+  if (kind == AllocateKind::kAllocate) return extend(run);
+  punch_from(run, run->offset);
 }
 
 void Allocation::punch_from(const RunPtr& run, uint64_t from) {

@@ -1,7 +1,8 @@
 // Allocation: fallocate(2) in three kinds, and lseek(2)'s SEEK_DATA and SEEK_HOLE.
 //
 // Volumes are thin: kAllocate makes the file as long as it says and reserves nothing, so that a later write
-// may still find the volume full. Ranges are punched in steps, only where there is data. Threads: the loop.
+// may still find the volume full. What the volume's quota could not take even now is refused at once. Ranges
+// are punched in steps, only where there is data. Threads: the loop.
 #pragma once
 
 #include <functional>
@@ -10,14 +11,16 @@
 #include "accessserver/fileops/attribute_source.h"
 #include "accessserver/fileops/file_changer.h"
 #include "accessserver/fileops/file_context.h"
+#include "accessserver/fileops/space_quota.h"
 
 namespace shima {
 
 class Allocation {
  public:
-  Allocation(FileContext& context, AttributeSource& attributes, FileChanger& changer)
-      : context_(context), attributes_(attributes), changer_(changer) {}
-  // EINVAL: length 0. EFBIG. EACCES, EISDIR as for writes.
+  Allocation(FileContext& context, AttributeSource& attributes, FileChanger& changer, SpaceQuota& quota)
+      : context_(context), attributes_(attributes), changer_(changer), quota_(quota) {}
+  // EINVAL: length 0. EFBIG. EACCES, EISDIR as for writes. EDQUOT, and nothing is done: kAllocate or
+  // kZeroRange of more than the quota leaves (SpaceQuota::admit_allocation).
   void allocate(uint64_t inode, AllocateKind kind, uint64_t offset, uint64_t length, bool keep_size,
                 metadata::v1::Credentials credentials, FileContext::ErrorDone done);
   // ENXIO: at or beyond the end, or (data) there is none any more.
@@ -32,6 +35,7 @@ class Allocation {
   };
   using RunPtr = std::shared_ptr<Run>;
 
+  void begin(const RunPtr& run, AllocateKind kind);
   void punch_from(const RunPtr& run, uint64_t from);
   void punch_step(const RunPtr& run, uint64_t from);
   void extend(const RunPtr& run);
@@ -39,6 +43,7 @@ class Allocation {
   FileContext& context_;
   AttributeSource& attributes_;
   FileChanger& changer_;
+  SpaceQuota& quota_;
 };
 
 }  // namespace shima

@@ -59,6 +59,23 @@ void SpaceQuota::admit_if_allocated(const FileAttributes& attributes, uint64_t o
                 });
 }
 
+void SpaceQuota::admit_allocation(uint64_t inode, uint64_t offset, uint64_t length,
+                                  FileContext::ErrorDone done) {
+  const uint64_t quota = context_.quota_bytes(), bytes = allocation_of(offset, length);
+  if (quota == 0) return done(0);
+  if (known_ && fits(bytes, quota) && context_.now_ms() - known_since_ms_ < kRefreshMs) return done(0);
+  context_.inode_data(inode, [=, this, done = std::move(done)](const Status& status, const InodeData& data) {
+    if (!status.is_ok()) return done(context_.errno_of(status));
+    const uint64_t more = bytes - std::min(bytes, data.used_bytes);
+    const uint64_t wanted = data.volume_used_bytes + more;
+    if (more == 0 || wanted <= quota) return done(0);
+    context_.look_at_quota([this, wanted, done] {
+      const uint64_t grown = context_.quota_bytes();
+      done(grown == 0 || wanted <= grown ? 0 : EDQUOT);
+    });
+  });
+}
+
 void SpaceQuota::refresh(uint64_t inode, FileContext::ErrorDone done) {
   waiting_.push_back(std::move(done));
   if (!asking_) ask(inode);

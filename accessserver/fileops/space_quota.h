@@ -5,7 +5,7 @@
 // has let through since; other servers' writes show after that second, so a quota may be passed by what they
 // write in it. When it seems used up the groups are asked again before a write is refused, and the volume's
 // record, since its size may have been raised; a write that only replaces bytes that are allocated already is
-// never refused. Threads: the loop.
+// never refused. An allocation is asked about, but reserves nothing: volumes are thin. Threads: the loop.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,9 @@ class SpaceQuota {
   explicit SpaceQuota(FileContext& context) : context_(context) {}
   // May [offset, offset + length) of the file be written? EDQUOT. May call `done` at once.
   void admit(const FileAttributes& attributes, uint64_t offset, uint64_t length, FileContext::ErrorDone done);
+  // Could [offset, offset + length) of the file be written, if all that it has allocated lies in there?
+  // EDQUOT.
+  void admit_allocation(uint64_t inode, uint64_t offset, uint64_t length, FileContext::ErrorDone done);
 
  private:
   bool fits(uint64_t bytes, uint64_t quota) const;

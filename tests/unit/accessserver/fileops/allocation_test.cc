@@ -56,6 +56,46 @@ TEST_F(Allocations, BadRangesAreRefused) {
   EXPECT_EQ(one_.allocate(kRootInode, AllocateKind::kAllocate, 0, 1, false), EISDIR);
 }
 
+TEST(AllocationsInAQuota, WhatTheQuotaCannotTakeIsRefusedAtOnce) {
+  constexpr uint64_t kQuota = 10 << 20;
+  MemoryVolume volume({.block_size = 65536, .size_bytes = kQuota});
+  BlockingFileSystem one(volume);
+  const uint64_t file = one.create("file"), other = one.create("other");
+  ASSERT_EQ(one.write(other, 0, std::string(1 << 20, 'o')).error, 0);
+  for (const bool keep_size : {false, true}) {
+    EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, 100 << 20, keep_size), EDQUOT);
+    EXPECT_EQ(one.allocate(file, AllocateKind::kZeroRange, 0, kQuota, keep_size), EDQUOT) << "1 MiB is used";
+  }
+  EXPECT_EQ(one.attributes(file).size(), 0u) << "nothing was done";
+  EXPECT_EQ(one.allocate(file, AllocateKind::kPunchHole, 0, 100 << 20, true), 0);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, 9 << 20, false), 0);
+  EXPECT_EQ(one.attributes(file).size(), 9u << 20);
+}
+
+TEST(AllocationsInAQuota, WhatTheFileHasAllocatedIsNotCountedTwice) {
+  constexpr uint64_t kQuota = 4 << 20;
+  MemoryVolume volume({.block_size = 65536, .size_bytes = kQuota});
+  BlockingFileSystem one(volume);
+  const uint64_t file = one.create("file");
+  ASSERT_EQ(one.write(file, 0, std::string(3 << 20, 'x')).error, 0);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, kQuota, false), 0);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, kQuota + 1, false), EDQUOT);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kZeroRange, 0, kQuota + 4096, false), EDQUOT);
+  EXPECT_EQ(one.read(file, (3 << 20) - 2, 4), std::string("xx\0\0", 4))
+      << "refused before anything is punched";
+}
+
+TEST(AllocationsInAQuota, AQuotaThatHasGrownCounts) {
+  MemoryVolume volume({.block_size = 65536, .size_bytes = 1 << 20});
+  BlockingFileSystem one(volume);
+  const uint64_t file = one.create("file");
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, 2 << 20, false), EDQUOT);
+  volume.set_quota_bytes(4 << 20);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, 2 << 20, false), 0);
+  volume.set_quota_bytes(0);
+  EXPECT_EQ(one.allocate(file, AllocateKind::kAllocate, 0, 1ull << 40, false), 0);
+}
+
 TEST_F(Allocations, AHoleAfterATruncationElsewhereIsPunchedInTheFileAsItIsNow) {
   one_.write(file_, 0, std::string(300'000, 'x'));
   two_.truncate(file_, 100'000);
