@@ -92,7 +92,7 @@ class FileSystem {
   // (beyond 16 TiB), EDQUOT (the volume's quota), ENOSPC (disks).
   virtual void write(FileWrite write, std::function<void(FileWritten)> done) = 0;
   // kAllocate makes the file longer and reserves nothing: volumes are thin. kPunchHole never changes the
-  // size.
+  // size. EDQUOT: there is not so much left of the quota now.
   virtual void allocate(uint64_t inode, AllocateKind kind, uint64_t offset, uint64_t length, bool keep_size,
                         metadata::v1::Credentials credentials, std::function<void(int error)> done) = 0;
   // SEEK_DATA, SEEK_HOLE: ENXIO as lseek(2) says.
@@ -107,6 +107,13 @@ class FileSystem {
   // FUSE: this session has the inode open so many times: it is kept when its last name goes.
   virtual void opened(uint64_t inode) = 0;
   virtual void closed(uint64_t inode) = 0;
+  // FUSE: does a session have the inode open, which has no name any more and is not open here? ESTALE: none
+  // has. 0: one has, or (for one that died, up to 20 s) it is not known that none has. An exact answer takes
+  // a few round trips, or, with more sessions than this one, until all have answered: 3 s at most.
+  virtual void find_who_has_open(uint64_t inode, std::function<void(int error)> done) = 0;
+  // FUSE: 0: the volume knows that this session has the inode open, which has no name any more, and keeps it
+  // until closed(). After opened(). ESTALE: it is gone.
+  virtual void hold(uint64_t inode, std::function<void(int error)> done) = 0;
 
   virtual void statistics(std::function<void(VolumeStatistics)> done) = 0;
 

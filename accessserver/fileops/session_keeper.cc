@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace shima {
 
@@ -78,6 +80,13 @@ void SessionKeeper::schedule(uint64_t delay_ms) {
 }
 
 void SessionKeeper::keep_alive() {
+  if (asking_session_ == context_.session()) {
+    again_ = true;
+    return;
+  }
+  asking_session_ = context_.session();
+  again_ = false;
+  std::ranges::move(std::exchange(to_answer_, {}), std::back_inserter(being_answered_));
   JobRequest request;
   auto& keep_alive = *request.mutable_keep_alive();
   keep_alive.set_session(context_.session());
@@ -90,12 +99,23 @@ void SessionKeeper::keep_alive() {
 }
 
 void SessionKeeper::kept_alive(uint64_t sent_ms, uint64_t session, const JobReply& reply) {
-  if (session != context_.session() || context_.fenced()) return;
+  if (session != context_.session()) return;
+  asking_session_ = 0;
+  if (context_.fenced()) return tell_answered(context_.options().fenced_errno);
   if (reply.error() == ESTALE) return lost(session);
-  if (reply.error() != 0) return schedule(std::min<uint64_t>(context_.options().keep_alive_ms, kMaxRetryMs));
+  if (reply.error() != 0) {
+    tell_answered(reply.error());
+    return schedule(std::min<uint64_t>(context_.options().keep_alive_ms, kMaxRetryMs));
+  }
   alive_ms_ = std::max(alive_ms_, sent_ms);
   // An answer is awaited before the data of an orphan can go.
-  schedule(hear_of(reply) ? 0 : context_.options().keep_alive_ms);
+  const bool told = hear_of(reply);
+  schedule(told || again_ || !to_answer_.empty() ? 0 : context_.options().keep_alive_ms);
+  if (!told) tell_answered(0);
+}
+
+void SessionKeeper::tell_answered(int error) {
+  for (auto& done : std::exchange(being_answered_, {})) done(error);
 }
 
 bool SessionKeeper::hear_of(const JobReply& reply) {
@@ -104,6 +124,13 @@ bool SessionKeeper::hear_of(const JobReply& reply) {
     orphans_.insert(orphan.inode());
   }
   return reply.orphans_size() > 0;
+}
+
+void SessionKeeper::answer_for(uint64_t inode, FileContext::ErrorDone done) {
+  if (!open_ || context_.closing()) return done(EIO);
+  orphans_.insert(inode);
+  to_answer_.push_back(std::move(done));
+  schedule(0);
 }
 
 void SessionKeeper::closed(uint64_t inode) {
@@ -117,6 +144,9 @@ void SessionKeeper::closed(uint64_t inode) {
 void SessionKeeper::lost(uint64_t session) {
   if (session != context_.session() || !open_) return;
   open_ = false;
+  asking_session_ = 0;
+  std::ranges::move(std::exchange(to_answer_, {}), std::back_inserter(being_answered_));
+  tell_answered(EIO);
   lost_sessions_++;
   log(LogLevel::kError, "fileops",
       "volume " + context_.first_layout().name +
@@ -133,6 +163,8 @@ bool SessionKeeper::trusted() const {
 void SessionKeeper::close(std::function<void()> done) {
   if (!open_) return done();
   open_ = false;
+  std::ranges::move(std::exchange(to_answer_, {}), std::back_inserter(being_answered_));
+  tell_answered(EIO);
   JobRequest request;
   request.mutable_close_session()->set_session(context_.session());
   context_.job(std::move(request), [done = std::move(done)](const JobReply&) { done(); });

@@ -35,6 +35,9 @@ class SessionKeeper {
 
   void opened(uint64_t inode) { open_files_[inode]++; }
   void closed(uint64_t inode);
+  // The volume is to know now, and not only with the next sign of life, which orphans are open here; `inode`
+  // is one even if the volume did not tell so. An errno: it could not be told.
+  void answer_for(uint64_t inode, FileContext::ErrorDone done);
 
   void close(std::function<void()> done);
   uint64_t lost_sessions() const { return lost_sessions_; }  // any thread
@@ -44,6 +47,7 @@ class SessionKeeper {
   void opened_session(uint64_t sent_ms, const metadata::v1::JobReply& reply);
   void keep_alive();
   void kept_alive(uint64_t sent_ms, uint64_t session, const metadata::v1::JobReply& reply);
+  void tell_answered(int error);
   // True if there were any.
   bool hear_of(const metadata::v1::JobReply& reply);
   void schedule(uint64_t delay_ms);
@@ -53,7 +57,11 @@ class SessionKeeper {
   bool open_ = false, opening_ = false;
   uint64_t alive_ms_ = 0;  // when the last KeepAlive that succeeded was sent
   uint64_t turn_ = 0;      // which schedule() counts
+  // One KeepAlive at a time: an older answer must not overtake a newer one.
+  uint64_t asking_session_ = 0;  // 0: none is under way
+  bool again_ = false;           // one more is due after it
   std::vector<FileContext::ErrorDone> waiting_;
+  std::vector<FileContext::ErrorDone> to_answer_, being_answered_;  // answer_for()
   std::vector<std::function<void()>> listeners_;
   std::map<uint64_t, uint64_t> open_files_;  // inode, how many times
   std::set<uint64_t> orphans_;               // told of; those not open here go with the next KeepAlive

@@ -34,7 +34,8 @@ FileSystemParts::FileSystemParts(VolumeAccess& volume, FileSystemOptions options
       reader(context, attributes, marks),
       changer(context, sessions, attributes, marks, locks, quota),
       appends(context, sessions, changer),
-      allocation(context, attributes, changer),
+      allocation(context, attributes, changer, quota),
+      nameless(context, sessions),
       orphans(context) {
   sessions.on_lost([this] {
     marks.session_lost();
@@ -157,6 +158,20 @@ void VolumeFileSystem::opened(uint64_t inode) {
 
 void VolumeFileSystem::closed(uint64_t inode) {
   volume_.loop().post([parts = parts_, inode] { parts->sessions.closed(inode); });
+}
+
+void VolumeFileSystem::find_who_has_open(uint64_t inode, std::function<void(int error)> done) {
+  with_session([p = parts_.get(), inode, done = std::move(done)](int error) {
+    if (error != 0) return done(error);
+    p->nameless.find_who_has_open(inode, done);
+  });
+}
+
+void VolumeFileSystem::hold(uint64_t inode, std::function<void(int error)> done) {
+  with_session([p = parts_.get(), inode, done = std::move(done)](int error) {
+    if (error != 0) return done(error);
+    p->nameless.hold(inode, done);
+  });
 }
 
 namespace {

@@ -16,6 +16,7 @@
 #include "accessserver/fileops/file_context.h"
 #include "accessserver/fileops/file_reader.h"
 #include "accessserver/fileops/file_system.h"
+#include "accessserver/fileops/nameless_files.h"
 #include "accessserver/fileops/orphan_dropper.h"
 #include "accessserver/fileops/session_keeper.h"
 #include "accessserver/fileops/session_locks.h"
@@ -40,6 +41,7 @@ struct FileSystemParts {
   FileChanger changer;
   AppendQueue appends;
   Allocation allocation;
+  NamelessFiles nameless;
   OrphanDropper orphans;
 };
 
@@ -60,6 +62,8 @@ class VolumeFileSystem : public FileSystem {
   void cancel(uint64_t ticket) override;
   void opened(uint64_t inode) override;
   void closed(uint64_t inode) override;
+  void find_who_has_open(uint64_t inode, std::function<void(int error)> done) override;
+  void hold(uint64_t inode, std::function<void(int error)> done) override;
   void statistics(std::function<void(VolumeStatistics)> done) override;
   uint64_t volume_id() const override { return parts_->context.first_layout().volume.value; }
   uint64_t life() const override { return parts_->context.first_layout().life; }

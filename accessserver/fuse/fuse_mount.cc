@@ -159,6 +159,7 @@ Status FuseMount::Impl::start() {
   Result<std::string> point = prepare_mount_point(options_.mount_point);
   if (!point) return point.status();
   options_.mount_point = *point;
+  server_.pauses.start();
   SHIMA_RETURN_IF_ERROR(mount_session());
   const std::optional<dev_t> device = device_at(options_.mount_point);
   if (!device) {

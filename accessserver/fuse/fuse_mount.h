@@ -12,7 +12,8 @@
 //   * MAP_SHARED of a descriptor that was opened with O_DIRECT or O_APPEND (or of any, with FuseCache::kNone)
 //   is
 //     ENODEV: these pass the page cache by, O_APPEND because an append through it may be two requests;
-//   * close(2) does not wait for RELEASE: flock and OFD locks go a moment after the last close;
+//   * close(2) does not wait for RELEASE: for other mounts, flock and OFD locks go a moment after the last
+//     close (requests about locks in this mount wait for it);
 //   * rename(2) of a directory into another one is ESTALE if another machine has moved the directory and this
 //     kernel has not looked at it since (as with NFS; stat(2) of the name cures it);
 //   * a single append of more than 1 MiB, or any of a descriptor that got O_APPEND from fcntl(2), may be

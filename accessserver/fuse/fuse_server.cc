@@ -132,6 +132,8 @@ metadata::v1::Credentials credentials_of(fuse_req_t request) {
   return credentials;
 }
 
+uint64_t thread_of(fuse_req_t request) { return static_cast<uint64_t>(fuse_req_ctx(request)->pid); }
+
 metadata::v1::JobRequest job_of(fuse_req_t request) {
   metadata::v1::JobRequest job;
   *job.mutable_credentials() = credentials_of(request);
@@ -156,11 +158,14 @@ void answer_done(const ReplyPtr& reply, metadata::v1::JobRequest job) {
 }
 
 void close_file(FuseServer& server, uint64_t handle, std::function<void()> done) {
+  // Whoever asks about locks sees that they are being released before the open is forgotten.
+  const std::optional<uint64_t> locked = server.open_files.inode_with_locks(handle);
+  const uint64_t number = locked ? server.lock_releases.begin(*locked) : 0;
   const OpenFiles::Closed closed = server.open_files.close(handle);
-  if (!closed.known) return done();
   const size_t releases = closed.owners.size() + (closed.flock_owner ? 1 : 0);
-  auto finish = [&server, inode = closed.inode, done = std::move(done)] {
-    server.files.closed(inode);
+  auto finish = [&server, locked, number, closed, done = std::move(done)] {
+    if (locked) server.lock_releases.end(*locked, number);
+    if (closed.known) server.files.closed(closed.inode);
     done();
   };
   if (releases == 0) return finish();

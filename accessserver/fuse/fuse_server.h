@@ -14,8 +14,11 @@
 #include "accessserver/fuse/fuse_library.h"
 #include "accessserver/fuse/fuse_mount.h"
 #include "accessserver/fuse/in_flight.h"
+#include "accessserver/fuse/lock_releases.h"
 #include "accessserver/fuse/open_files.h"
+#include "accessserver/fuse/path_walks.h"
 #include "accessserver/fuse/waiting_locks.h"
+#include "common/runtime/event_loop.h"
 
 namespace shima {
 
@@ -25,6 +28,9 @@ struct FuseServer {
   InFlight in_flight{};
   OpenFiles open_files{};
   WaitingLocks waiting_locks{};
+  LockReleases lock_releases{};
+  EventLoop pauses{"shima-fuse-wait"};  // started by the mount
+  PathWalks path_walks{};
 
   double timeout_s() const { return options.attribute_timeout_ms / 1000.0; }
 };
@@ -63,6 +69,8 @@ ReplyPtr reply_to(fuse_req_t request);
 // On whose behalf the request is; the kernel has checked permissions.
 metadata::v1::Credentials credentials_of(fuse_req_t request);
 metadata::v1::JobRequest job_of(fuse_req_t request);
+// The thread that the request comes from; 0: not known.
+uint64_t thread_of(fuse_req_t request);
 // Runs the job; an error answers the request, else `done` does.
 void run_job(const ReplyPtr& reply, metadata::v1::JobRequest job,
              std::function<void(const metadata::v1::JobReply&)> done);

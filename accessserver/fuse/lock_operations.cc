@@ -5,8 +5,10 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "accessserver/fuse/attribute_conversion.h"
 #include "accessserver/fuse/fuse_server.h"
@@ -76,9 +78,54 @@ void wait_for_lock(const ReplyPtr& reply, LockRange lock) {
   waiting->started(ticket);
 }
 
-void set_lock(const ReplyPtr& reply, LockRange lock, bool wait) {
-  if (wait && lock.type() != metadata::v1::LOCK_TYPE_UNLOCK) return wait_for_lock(reply, std::move(lock));
-  reply->server().files.set_lock(std::move(lock), false, [reply](int error) { reply->error(error); });
+// What a request about locks has found in its way may be a lock of a descriptor that was closed before. FUSE
+// tells of the close twice: FLUSH, which close(2) waits for, and RELEASE, if it was the last one, which this
+// mount may come to later than to the request. So after a FLUSH, or a RELEASE meanwhile, the request asks
+// again; but not for ever.
+class StaleConflict {
+ public:
+  explicit StaleConflict(FuseServer& server) : server_(server), newest_(server.lock_releases.newest()) {}
+
+  // False: the conflict is real. True: `again` is called some time, 127 ms later in all at most.
+  bool ask_again(uint64_t inode, std::function<void()> again) {
+    const uint64_t newest = server_.lock_releases.newest();
+    if (std::exchange(newest_, newest) != newest && ++tries_ <= kMaxTries) {
+      server_.lock_releases.after(inode, std::move(again));
+      return true;
+    }
+    if (pause_ms_ > kLongestPauseMs || !server_.open_files.may_be_closing(inode)) return false;
+    const uint64_t pause_ms = std::exchange(pause_ms_, pause_ms_ * 2);
+    server_.pauses.post([&server = server_, inode, pause_ms, again = std::move(again)] {
+      server.pauses.after(pause_ms, [&server, inode, again] { server.lock_releases.after(inode, again); });
+    });
+    return true;
+  }
+
+ private:
+  static constexpr int kMaxTries = 8;
+  static constexpr uint64_t kLongestPauseMs = 64;
+  FuseServer& server_;
+  uint64_t newest_;
+  uint64_t pause_ms_ = 1;
+  int tries_ = 0;
+};
+using StaleConflictPtr = std::shared_ptr<StaleConflict>;
+
+void try_lock(const ReplyPtr& reply, const LockRange& lock, const StaleConflictPtr& stale) {
+  reply->server().files.set_lock(lock, false, [reply, lock, stale](int error) {
+    const auto again = [reply, lock, stale] { try_lock(reply, lock, stale); };
+    if (error == EAGAIN && stale->ask_again(lock.inode(), again)) return;
+    reply->error(error);
+  });
+}
+
+void set_lock(const ReplyPtr& reply, const LockRange& lock, bool wait) {
+  FuseServer& server = reply->server();
+  if (lock.type() == metadata::v1::LOCK_TYPE_UNLOCK) wait = false;
+  server.lock_releases.after(lock.inode(),
+                             [reply, lock, wait, stale = std::make_shared<StaleConflict>(server)] {
+                               wait ? wait_for_lock(reply, lock) : try_lock(reply, lock, stale);
+                             });
 }
 
 void set_posix_lock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, struct flock* wanted,
@@ -89,7 +136,7 @@ void set_posix_lock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, s
   lock.set_kind(metadata::v1::LOCK_KIND_POSIX);
   if (!set_range(*wanted, lock) || !set_type(wanted->l_type, lock)) return reply->error(EINVAL);
   if (lock.type() != metadata::v1::LOCK_TYPE_UNLOCK) server.open_files.lock_asked(info->fh, info->lock_owner);
-  set_lock(reply, std::move(lock), wait != 0);
+  set_lock(reply, lock, wait != 0);
 }
 
 void set_flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, int operation) {
@@ -112,7 +159,7 @@ void set_flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, int op
   if (lock.type() != metadata::v1::LOCK_TYPE_UNLOCK) {
     reply->server().open_files.flock_asked(info->fh, info->lock_owner);
   }
-  set_lock(reply, std::move(lock), (operation & LOCK_NB) == 0);
+  set_lock(reply, lock, (operation & LOCK_NB) == 0);
 }
 
 void answer_test(const ReplyPtr& reply, const JobReply& answer) {
@@ -132,14 +179,25 @@ void answer_test(const ReplyPtr& reply, const JobReply& answer) {
   fuse_reply_lock(reply->take(), &found);
 }
 
+void ask_for_conflict(const ReplyPtr& reply, const JobRequest& job, const StaleConflictPtr& stale) {
+  run_job(reply, job, [reply, job, stale](const JobReply& answer) {
+    const auto again = [reply, job, stale] { ask_for_conflict(reply, job, stale); };
+    if (answer.has_conflict() && stale->ask_again(job.test_lock().lock().inode(), again)) return;
+    answer_test(reply, answer);
+  });
+}
+
 void test_lock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, struct flock* wanted) {
   const ReplyPtr reply = reply_to(request);
+  FuseServer& server = reply->server();
   JobRequest job = job_of(request);
   LockRange& lock = *job.mutable_test_lock()->mutable_lock();
   lock = range_of(reply->server(), node, info->lock_owner);
   lock.set_kind(metadata::v1::LOCK_KIND_POSIX);
   if (!set_range(*wanted, lock) || !set_type(wanted->l_type, lock)) return reply->error(EINVAL);
-  run_job(reply, std::move(job), [reply](const JobReply& answer) { answer_test(reply, answer); });
+  server.lock_releases.after(lock.inode(), [reply, job, stale = std::make_shared<StaleConflict>(server)] {
+    ask_for_conflict(reply, job, stale);
+  });
 }
 
 }  // namespace

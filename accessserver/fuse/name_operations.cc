@@ -21,17 +21,34 @@ void answer_entry(const ReplyPtr& reply, JobRequest job) {
   run_job(reply, std::move(job), [reply](const JobReply& answer) { reply->entry(answer.attributes()); });
 }
 
+// "." comes only from whoever has a file handle (EXPORT_SUPPORT) of an inode that the kernel does not know
+// (any more): `node` may be any. Without a name it is there only for those who have it open.
+void look_up_handle(fuse_req_t request, fuse_ino_t node) {
+  const ReplyPtr reply = reply_to(request);
+  reply->server().path_walks.forget(thread_of(request));
+  JobRequest job = job_of(request);
+  job.mutable_get_attributes()->set_inode(inode_of(node));
+  run_job(reply, std::move(job), [reply](const JobReply& answer) {
+    FuseServer& server = reply->server();
+    const FileAttributes& found = answer.attributes();
+    if (found.nlink() > 0 || server.open_files.opens_of(found.inode()) > 0) return reply->entry(found);
+    server.files.find_who_has_open(found.inode(), [reply, found](int error) {
+      if (error != 0) return reply->error(error);
+      reply->entry(found);
+    });
+  });
+}
+
 void lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  if (std::string_view(name) == ".") return look_up_handle(request, parent);
   const ReplyPtr reply = reply_to(request);
   JobRequest job = job_of(request);
-  // "." comes from whoever has a file handle only (EXPORT_SUPPORT), and then `parent` may be any inode.
-  if (std::string_view(name) == ".") {
-    job.mutable_get_attributes()->set_inode(inode_of(parent));
-  } else {
-    job.mutable_lookup()->set_parent(inode_of(parent));
-    job.mutable_lookup()->set_name(name);
-  }
-  answer_entry(reply, std::move(job));
+  job.mutable_lookup()->set_parent(inode_of(parent));
+  job.mutable_lookup()->set_name(name);
+  run_job(reply, std::move(job), [reply, thread = thread_of(request)](const JobReply& answer) {
+    reply->server().path_walks.found(thread, answer.attributes().inode());
+    reply->entry(answer.attributes());
+  });
 }
 
 // Nothing is kept for a node that the kernel knows: numbers are never given twice, and what is open is
@@ -89,6 +106,7 @@ void link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char* na
 
 void remove(fuse_req_t request, fuse_ino_t parent, const char* name, bool directory) {
   const ReplyPtr reply = reply_to(request);
+  reply->server().path_walks.forget(thread_of(request));
   JobRequest job = job_of(request);
   auto* remove = job.mutable_remove();
   remove->set_parent(inode_of(parent));
@@ -106,6 +124,7 @@ void rename(fuse_req_t request, fuse_ino_t from_parent, const char* from_name, f
             const char* to_name, unsigned int flags) {
   const ReplyPtr reply = reply_to(request);
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) return reply->error(EINVAL);
+  reply->server().path_walks.forget(thread_of(request));
   JobRequest job = job_of(request);
   auto* rename = job.mutable_rename();
   rename->set_from_parent(inode_of(from_parent));

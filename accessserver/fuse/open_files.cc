@@ -14,22 +14,61 @@ uint64_t OpenFiles::open(uint64_t inode) {
   return handle;
 }
 
+void OpenFiles::grant(uint64_t handle) {
+  std::lock_guard lock(mutex_);
+  const auto found = opens_.find(handle);
+  if (found == opens_.end() || std::exchange(found->second.granted, true)) return;
+  ++inodes_[found->second.inode].granted;
+}
+
 size_t OpenFiles::opens_of(uint64_t inode) const {
   std::lock_guard lock(mutex_);
   const auto found = inodes_.find(inode);
-  return found == inodes_.end() ? 0 : found->second.opens;
+  return found == inodes_.end() ? 0 : found->second.granted;
 }
 
 void OpenFiles::lock_asked(uint64_t handle, uint64_t owner) {
   std::lock_guard lock(mutex_);
   const auto found = opens_.find(handle);
-  if (found != opens_.end()) inodes_[found->second.inode].owners[owner].insert(handle);
+  if (found == opens_.end()) return;
+  note_locks(handle, found->second);
+  inodes_[found->second.inode].owners[owner].insert(handle);
 }
 
 void OpenFiles::flock_asked(uint64_t handle, uint64_t owner) {
   std::lock_guard lock(mutex_);
   const auto found = opens_.find(handle);
-  if (found != opens_.end()) found->second.flock_owner = owner;
+  if (found == opens_.end()) return;
+  note_locks(handle, found->second);
+  found->second.flock_owner = owner;
+}
+
+void OpenFiles::note_locks(uint64_t handle, Open& open) {
+  open.asked_locks = true;
+  inodes_[open.inode].closing.erase(handle);
+}
+
+std::optional<uint64_t> OpenFiles::inode_with_locks(uint64_t handle) const {
+  std::lock_guard lock(mutex_);
+  const auto found = opens_.find(handle);
+  if (found == opens_.end() || !found->second.asked_locks) return std::nullopt;
+  return found->second.inode;
+}
+
+void OpenFiles::descriptor_closed(uint64_t handle) {
+  std::lock_guard lock(mutex_);
+  const auto found = opens_.find(handle);
+  if (found == opens_.end() || !found->second.asked_locks) return;
+  inodes_[found->second.inode].closing[handle] = std::chrono::steady_clock::now();
+}
+
+bool OpenFiles::may_be_closing(uint64_t inode) {
+  const auto long_ago = std::chrono::steady_clock::now() - kReleaseComes;
+  std::lock_guard lock(mutex_);
+  const auto found = inodes_.find(inode);
+  if (found == inodes_.end()) return false;
+  std::erase_if(found->second.closing, [&](const auto& closed) { return closed.second < long_ago; });
+  return !found->second.closing.empty();
 }
 
 bool OpenFiles::owner_closed(uint64_t inode, uint64_t owner) {
@@ -59,8 +98,10 @@ OpenFiles::Closed OpenFiles::close(uint64_t handle) {
   closed.known = true;
   closed.inode = found->second.inode;
   closed.flock_owner = found->second.flock_owner;
-  opens_.erase(found);
   Inode& inode = inodes_[closed.inode];
+  if (found->second.granted) --inode.granted;
+  inode.closing.erase(handle);
+  opens_.erase(found);
   for (auto owner = inode.owners.begin(); owner != inode.owners.end();) {
     if (owner->second.erase(handle) > 0 && owner->second.empty()) {
       closed.owners.push_back(owner->first);

@@ -7,6 +7,7 @@
 // the open and go with it. Threads: any.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -20,13 +21,23 @@ namespace shima {
 
 class OpenFiles {
  public:
-  // Returns a handle, never 0 and never given twice.
+  // Returns a handle, never 0 and never given twice. The open counts once it is granted.
   uint64_t open(uint64_t inode);
-  size_t opens_of(uint64_t inode) const;
+  void grant(uint64_t handle);
+  size_t opens_of(uint64_t inode) const;  // that were granted
 
   // Before a lock is asked for.
   void lock_asked(uint64_t handle, uint64_t owner);
   void flock_asked(uint64_t handle, uint64_t owner);
+  // The inode, if locks were asked for through this open.
+  std::optional<uint64_t> inode_with_locks(uint64_t handle) const;
+  // A descriptor of the open was closed (FLUSH), perhaps the last one. Then RELEASE is to come at once.
+  void descriptor_closed(uint64_t handle);
+  // Was there such a close, of an open that locks were asked for through, in the last kReleaseComes, and no
+  // RELEASE yet? Its locks may be nobody's any more.
+  bool may_be_closing(uint64_t inode);
+  static constexpr std::chrono::milliseconds kReleaseComes{100};
+
   // The owner closed a descriptor of the inode: true if it may have locks there, which are to be released.
   bool owner_closed(uint64_t inode, uint64_t owner);
 
@@ -47,15 +58,21 @@ class OpenFiles {
 
  private:
   struct Inode {
-    size_t opens = 0;
+    size_t opens = 0, granted = 0;
     bool may_have_set_id = false;
+    std::map<uint64_t, std::chrono::steady_clock::time_point> closing;  // handles, descriptor_closed()
     std::map<uint64_t, std::set<uint64_t>> owners;  // handles through which each asked for locks
   };
+
+  struct Open;
+  // Under mutex_.
+  void note_locks(uint64_t handle, Open& open);
 
   mutable std::mutex mutex_;
   uint64_t last_handle_ = 0;
   struct Open {
     uint64_t inode = 0;
+    bool granted = false, asked_locks = false;
     std::optional<uint64_t> flock_owner;
   };
   std::unordered_map<uint64_t, Open> opens_;  // by handle

@@ -2,12 +2,12 @@
 //
 // What is open is told to the FileSystem (opened), so that its bytes stay when the last name goes. An inode
 // that lost its last name before that was heard may be dropped at any moment: so the attributes are read
-// *after* opened(), and with no name left the open is refused, unless this mount has had it open all along.
+// *after* opened(). If no name is left, the open is granted only if the inode is open, here or in another
+// session, or if the caller has just found a name of it that was removed since (PathWalks); else it is
+// ESTALE. Only such opens cost more than one round trip.
 #include <fcntl.h>
-#include <time.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <utility>
 
@@ -22,7 +22,6 @@ using metadata::v1::JobReply;
 using metadata::v1::JobRequest;
 
 constexpr int kCreateAttempts = 64;
-constexpr int64_t kJustNowNs = 500'000'000;
 
 uint64_t begin_open(FuseServer& server, uint64_t inode) {
   const uint64_t handle = server.open_files.open(inode);
@@ -35,43 +34,72 @@ void undo_open(FuseServer& server, uint64_t handle) {
   close_file(server, handle, [] {});
 }
 
-bool just_lost_its_name(const FileAttributes& attributes) {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return std::abs(to_ns(now) - attributes.ctime_ns()) < kJustNowNs;
-}
+struct Opening {
+  ReplyPtr reply;
+  uint64_t inode = 0, handle = 0;
+  int flags = 0;
+  uint64_t thread = 0;
+  bool was_open = false;
+};
 
-void finish_open(const ReplyPtr& reply, uint64_t handle, int flags, bool was_open, const JobReply& answer) {
-  FuseServer& server = reply->server();
-  const FileAttributes& found = answer.attributes();
-  const bool gone = answer.error() == 0 && found.nlink() == 0 && !was_open && !just_lost_its_name(found);
-  if (answer.error() != 0 || gone) {
-    undo_open(server, handle);
-    return reply->error(gone ? ESTALE : answer.error());
-  }
+void grant_open(const Opening& opening, const FileAttributes& found) {
+  FuseServer& server = opening.reply->server();
   server.open_files.note_mode(found.inode(), found.mode());
-  if (!reply->opened(handle, flags)) undo_open(server, handle);
+  server.open_files.grant(opening.handle);
+  if (!opening.reply->opened(opening.handle, opening.flags)) undo_open(server, opening.handle);
 }
 
-void open_inode(const ReplyPtr& reply, uint64_t inode, int flags, JobRequest job) {
-  FuseServer& server = reply->server();
-  const bool was_open = server.open_files.opens_of(inode) > 0;
-  const uint64_t handle = begin_open(server, inode);
+void refuse_open(const Opening& opening, int error) {
+  undo_open(opening.reply->server(), opening.handle);
+  opening.reply->error(error);
+}
+
+// The open that has begun is one of an inode without a name, and may be: it is granted when the volume knows.
+void hold_open(const Opening& opening, const FileAttributes& found) {
+  opening.reply->server().files.hold(opening.inode, [opening, found](int error) {
+    error == 0 ? grant_open(opening, found) : refuse_open(opening, error);
+  });
+}
+
+void open_nameless(Opening opening, const FileAttributes& found) {
+  FuseServer& server = opening.reply->server();
+  if (server.path_walks.take(opening.thread, opening.inode)) return hold_open(opening, found);
+  // While this is asked, the open that has begun must not look as if somebody had the inode open.
+  undo_open(server, opening.handle);
+  server.files.find_who_has_open(opening.inode, [opening, found](int error) mutable {
+    if (error != 0) return opening.reply->error(error);
+    opening.handle = begin_open(opening.reply->server(), opening.inode);
+    hold_open(opening, found);
+  });
+}
+
+void open_inode(Opening opening, JobRequest job) {
+  FuseServer& server = opening.reply->server();
+  opening.was_open = server.open_files.opens_of(opening.inode) > 0;
+  opening.handle = begin_open(server, opening.inode);
   // Without ATOMIC_O_TRUNC the kernel truncates by SETATTR; were the flag to come here all the same, it is
   // heeded.
-  if ((flags & O_TRUNC) != 0) {
-    job.mutable_set_attributes()->set_inode(inode);
+  if ((opening.flags & O_TRUNC) != 0) {
+    job.mutable_set_attributes()->set_inode(opening.inode);
     job.mutable_set_attributes()->mutable_set()->set_size(0);
   } else {
-    job.mutable_get_attributes()->set_inode(inode);
+    job.mutable_get_attributes()->set_inode(opening.inode);
   }
-  server.files.run(std::move(job), [reply, handle, flags, was_open](const JobReply& answer) {
-    finish_open(reply, handle, flags, was_open, answer);
+  server.files.run(std::move(job), [opening](const JobReply& answer) {
+    if (answer.error() != 0) return refuse_open(opening, answer.error());
+    const FileAttributes& found = answer.attributes();
+    if (found.nlink() == 0 && !opening.was_open) return open_nameless(opening, found);
+    grant_open(opening, found);
   });
 }
 
 void open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
-  open_inode(reply_to(request), inode_of(node), info->flags, job_of(request));
+  Opening opening;
+  opening.reply = reply_to(request);
+  opening.inode = inode_of(node);
+  opening.flags = info->flags;
+  opening.thread = thread_of(request);
+  open_inode(std::move(opening), job_of(request));
 }
 
 // open(2) with O_CREAT of a name that the kernel found missing a moment ago.
@@ -117,6 +145,7 @@ void open_found(const std::shared_ptr<Creation>& creation, const FileAttributes&
       return creation->reply->error(answer.error());
     }
     server.open_files.note_mode(answer.attributes().inode(), answer.attributes().mode());
+    server.open_files.grant(handle);
     if (!creation->reply->created(answer.attributes(), handle, creation->flags)) undo_open(server, handle);
   });
 }
@@ -143,6 +172,7 @@ void create_or_open(std::shared_ptr<Creation> creation) {
     if (answer.error() != 0) return creation->reply->error(answer.error());
     const uint64_t handle = begin_open(server, answer.attributes().inode());
     server.open_files.note_mode(answer.attributes().inode(), answer.attributes().mode());
+    server.open_files.grant(handle);
     if (!creation->reply->created(answer.attributes(), handle, creation->flags)) undo_open(server, handle);
   });
 }
@@ -165,6 +195,8 @@ void create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode
 void flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
   const ReplyPtr reply = reply_to(request);
   FuseServer& server = reply->server();
+  server.path_walks.forget(thread_of(request));
+  server.open_files.descriptor_closed(info->fh);
   if (!server.open_files.owner_closed(inode_of(node), info->lock_owner)) return reply->done();
   JobRequest job = job_of(request);
   auto* release = job.mutable_release_locks();
@@ -183,7 +215,9 @@ void release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 void open_directory(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
   const ReplyPtr reply = reply_to(request);
   FuseServer& server = reply->server();
+  server.path_walks.forget(thread_of(request));
   const uint64_t handle = begin_open(server, inode_of(node));
+  server.open_files.grant(handle);
   fuse_file_info answer{};
   answer.fh = handle;
   if (fuse_reply_open(reply->take(), &answer) == -ENOENT) undo_open(server, handle);

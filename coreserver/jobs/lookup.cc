@@ -4,6 +4,7 @@
 #include "coreserver/jobs/entry_name.h"
 #include "coreserver/jobs/job_kinds.h"
 #include "coreserver/jobs/metadata_keys.h"
+#include "coreserver/jobs/orphans.h"
 
 namespace shima {
 
@@ -33,6 +34,11 @@ int run_get_attributes(JobRun& run, const metadata::v1::GetAttributes& job) {
   StoredInode* inode = nullptr;
   if (int error = find_inode(run, job.inode(), inode)) return error;
   *run.reply.mutable_attributes() = inode->attributes;
+  if (inode->attributes.nlink() == 0 && nobody_has_open(run, *inode)) {
+    metadata::v1::Orphan& orphan = *run.reply.add_orphans();
+    orphan.set_inode(job.inode());
+    orphan.set_number(inode->orphan_number);
+  }
   return 0;
 }
 

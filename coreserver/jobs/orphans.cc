@@ -114,6 +114,10 @@ void make_orphan(JobRun& run, StoredInode& inode) {
   run.inodes.writes().put(orphan_key(inode.orphan_number), encode_orphan(inode.attributes.inode()));
 }
 
+bool nobody_has_open(JobRun& run, const StoredInode& orphan) {
+  return !is_held(run, orphan.attributes.inode()) && orphan.orphan_number <= answered_by_all(run);
+}
+
 void tell_orphans(JobRun& run, uint64_t seen) {
   if (seen == std::numeric_limits<uint64_t>::max()) return;
   scan_orphans(run, seen + 1, [&](uint64_t number, uint64_t inode) {

@@ -13,6 +13,9 @@ namespace shima {
 
 // An inode whose nlink has just become 0.
 void make_orphan(JobRun& run, StoredInode& inode);
+// Has every session answered for this orphan, and does none have it open? (It may be dropped at any moment,
+// then.)
+bool nobody_has_open(JobRun& run, const StoredInode& orphan);
 // Orphans with numbers above `seen`, the oldest first, into the reply; bounded. Without high_water.
 void tell_orphans(JobRun& run, uint64_t seen);
 

@@ -123,6 +123,18 @@ VolumeStatistics BlockingFileSystem::statistics() {
   return promise.get_future().get();
 }
 
+int BlockingFileSystem::find_who_has_open(uint64_t inode) {
+  std::promise<int> promise;
+  files_->find_who_has_open(inode, [&](int error) { promise.set_value(error); });
+  return promise.get_future().get();
+}
+
+int BlockingFileSystem::hold(uint64_t inode) {
+  std::promise<int> promise;
+  files_->hold(inode, [&](int error) { promise.set_value(error); });
+  return promise.get_future().get();
+}
+
 FileAttributes stored_attributes(MemoryVolume& volume, uint64_t inode) {
   JobRequest request;
   request.mutable_get_attributes()->set_inode(inode);

@@ -83,6 +83,8 @@ class BlockingFileSystem {
   std::pair<int, uint64_t> seek(uint64_t inode, uint64_t offset, bool hole);
   int lock(uint64_t inode, uint64_t owner, metadata::v1::LockType type, bool wait = false);
   VolumeStatistics statistics();
+  int find_who_has_open(uint64_t inode);
+  int hold(uint64_t inode);
 
  private:
   std::unique_ptr<FileSystem> files_;

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
+#include <thread>
+
 namespace shima {
 namespace {
 
@@ -13,11 +16,52 @@ TEST(OpenFiles, CountsOpensOfAnInode) {
   const uint64_t a = files.open(7), b = files.open(7);
   EXPECT_NE(a, 0u);
   EXPECT_NE(a, b);
+  EXPECT_EQ(files.opens_of(7), 0u) << "none is granted yet";
+  files.grant(a);
+  files.grant(a);
+  EXPECT_EQ(files.opens_of(7), 1u);
+  files.grant(b);
+  files.grant(12345);
   EXPECT_EQ(files.opens_of(7), 2u);
   EXPECT_TRUE(files.close(a).known);
   EXPECT_EQ(files.opens_of(7), 1u);
   EXPECT_EQ(files.close(b).inode, 7u);
   EXPECT_EQ(files.opens_of(7), 0u);
+}
+
+TEST(OpenFiles, AnOpenThatWasNotGrantedTakesNoneAway) {
+  OpenFiles files;
+  const uint64_t granted = files.open(7), refused = files.open(7);
+  files.grant(granted);
+  EXPECT_TRUE(files.close(refused).known);
+  EXPECT_EQ(files.opens_of(7), 1u);
+}
+
+TEST(OpenFiles, AnOpenWithLocksMayBeClosingAfterADescriptorWasClosed) {
+  OpenFiles files;
+  const uint64_t plain = files.open(7), locked = files.open(7), other = files.open(8);
+  EXPECT_FALSE(files.inode_with_locks(locked));
+  files.lock_asked(locked, 100);
+  files.flock_asked(other, 101);
+  EXPECT_EQ(files.inode_with_locks(locked), 7u);
+  EXPECT_EQ(files.inode_with_locks(other), 8u);
+  EXPECT_FALSE(files.inode_with_locks(plain));
+  EXPECT_FALSE(files.inode_with_locks(12345));
+  files.descriptor_closed(plain);
+  files.descriptor_closed(12345);
+  EXPECT_FALSE(files.may_be_closing(7)) << "it has no locks";
+  files.descriptor_closed(locked);
+  EXPECT_TRUE(files.may_be_closing(7));
+  EXPECT_FALSE(files.may_be_closing(8));
+  files.close(locked);
+  EXPECT_FALSE(files.may_be_closing(7)) << "RELEASE has come";
+  files.descriptor_closed(other);
+  files.flock_asked(other, 101);
+  EXPECT_FALSE(files.may_be_closing(8)) << "it is in use";
+  files.descriptor_closed(other);
+  EXPECT_TRUE(files.may_be_closing(8));
+  std::this_thread::sleep_for(OpenFiles::kReleaseComes + std::chrono::milliseconds(5));
+  EXPECT_FALSE(files.may_be_closing(8)) << "RELEASE would have come: another descriptor is open";
 }
 
 TEST(OpenFiles, UnknownHandleIsClosedOnceOnly) {

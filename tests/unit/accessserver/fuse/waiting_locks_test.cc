@@ -25,6 +25,8 @@ class CancelRecorder : public FileSystem {
   void cancel(uint64_t ticket) override { cancelled.push_back(ticket); }
   void opened(uint64_t) override { FAIL(); }
   void closed(uint64_t) override { FAIL(); }
+  void find_who_has_open(uint64_t, std::function<void(int)>) override { FAIL(); }
+  void hold(uint64_t, std::function<void(int)>) override { FAIL(); }
   void statistics(std::function<void(VolumeStatistics)>) override { FAIL(); }
   uint64_t volume_id() const override { return 1; }
   uint64_t life() const override { return 1; }

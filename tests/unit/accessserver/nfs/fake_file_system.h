@@ -4,6 +4,7 @@
 // Threads: any; callbacks are posted through the function that it was made with.
 #pragma once
 
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -33,6 +34,8 @@ class FakeFileSystem final : public FileSystem {
   void cancel(uint64_t) override {}
   void opened(uint64_t) override {}
   void closed(uint64_t) override {}
+  void find_who_has_open(uint64_t, std::function<void(int)> done) override { done(ESTALE); }
+  void hold(uint64_t, std::function<void(int)> done) override { done(ESTALE); }
   void statistics(std::function<void(VolumeStatistics)> done) override;
   uint64_t volume_id() const override { return volume_id_; }
   uint64_t life() const override { return life_; }

@@ -35,6 +35,8 @@ class NamedFileSystem final : public FileSystem {
   void cancel(uint64_t) override {}
   void opened(uint64_t) override {}
   void closed(uint64_t) override {}
+  void find_who_has_open(uint64_t, std::function<void(int)> done) override { done(ENOSYS); }
+  void hold(uint64_t, std::function<void(int)> done) override { done(ENOSYS); }
   void statistics(std::function<void(VolumeStatistics)> done) override { done({.error = ENOSYS}); }
   uint64_t volume_id() const override { return id_; }
   uint64_t life() const override { return 1; }

@@ -221,6 +221,32 @@ TEST_F(Sessions, HearOfOrphansUntilTheyHaveSeenThem) {
   EXPECT_EQ(volume.keep_alive(1, ~0ull).orphans_size(), 0);
 }
 
+TEST_F(Sessions, AttributesOfAnOrphanSayWhenNobodyHasItOpen) {
+  volume.open_session(1);
+  volume.open_session(2);
+  const uint64_t named = volume.make_file(kRootInode, "named"), orphan = make_orphan("a");
+  const auto nobody_has = [&](uint64_t inode) {
+    pb::JobRequest request;
+    request.mutable_get_attributes()->set_inode(inode);
+    const pb::JobReply reply = volume.run(request);
+    EXPECT_EQ(reply.error(), 0);
+    EXPECT_EQ(reply.attributes().inode(), inode);
+    if (reply.orphans_size() == 1) EXPECT_EQ(reply.orphans(0).inode(), inode);
+    return reply.orphans_size() > 0;
+  };
+  EXPECT_FALSE(nobody_has(orphan)) << "no session has answered";
+  volume.keep_alive(1, 1);
+  EXPECT_FALSE(nobody_has(orphan)) << "session 2 has not";
+  volume.keep_alive(2, 1, {orphan});
+  EXPECT_FALSE(nobody_has(orphan)) << "session 2 has it open";
+  volume.keep_alive(2, 1);
+  EXPECT_TRUE(nobody_has(orphan));
+  EXPECT_FALSE(nobody_has(named));
+  EXPECT_FALSE(nobody_has(kRootInode));
+  volume.open_session(3);
+  EXPECT_TRUE(nobody_has(orphan)) << "a session that is younger cannot have it open";
+}
+
 TEST_F(Sessions, AnOrphanGoesWhenAllHaveAnswered) {
   volume.open_session(1);
   volume.open_session(2);

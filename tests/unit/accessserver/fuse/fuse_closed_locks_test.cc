@@ -1,0 +1,135 @@
+// Locks that go with a descriptor (OFD, flock) are gone for who asks after close(2) has returned, although
+// FUSE tells of the last close only afterwards.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <future>
+
+#include "tests/unit/accessserver/fuse/mounted_volume.h"
+
+namespace shima {
+namespace {
+
+using std::chrono::milliseconds;
+
+class ClosedLocks : public MountedVolume {
+ protected:
+  void SetUp() override {
+    MountedVolume::SetUp();
+    if (IsSkipped()) return;
+    mount(a());
+    ASSERT_EQ(write_file(a().path("file"), "content"), 0);
+    other_ = open_file();
+  }
+  void TearDown() override {
+    if (other_ >= 0) close(other_);
+    MountedVolume::TearDown();
+  }
+
+  int open_file() { return open(a().path("file").c_str(), O_RDWR); }
+  static struct flock whole() {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    return lock;
+  }
+  // The other descriptor's: the type of the lock in its way; F_UNLCK: none.
+  int seen() {
+    struct flock lock = whole();
+    return fcntl(other_, F_OFD_GETLK, &lock) == 0 ? lock.l_type : -errno;
+  }
+  int set() {
+    struct flock lock = whole();
+    return fcntl(other_, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  }
+  void lock_and_close() {
+    const int file = open_file();
+    struct flock lock = whole();
+    ASSERT_EQ(fcntl(file, F_OFD_SETLK, &lock), 0);
+    ASSERT_EQ(seen(), F_WRLCK);
+    ASSERT_EQ(set(), EAGAIN);
+    close(file);
+  }
+  void hold_releases() {
+    volume().hold([](const MemoryVolume::Request& r) { return r.job && r.job->has_release_locks(); });
+  }
+  // `ask` is answered only when the release is done, and then with `wanted`.
+  void expect_after_release(const std::function<int()>& ask, int wanted) {
+    auto answer = std::async(std::launch::async, ask);
+    EXPECT_TRUE(eventually([&] { return volume().held() > 0; }));
+    EXPECT_EQ(answer.wait_for(milliseconds(200)), std::future_status::timeout);
+    volume().release();
+    EXPECT_EQ(answer.get(), wanted);
+  }
+
+  int other_ = -1;
+};
+
+TEST_F(ClosedLocks, ATestWaitsForTheRelease) {
+  hold_releases();
+  lock_and_close();
+  expect_after_release([this] { return seen(); }, F_UNLCK);
+}
+
+TEST_F(ClosedLocks, ALockWaitsForTheRelease) {
+  hold_releases();
+  lock_and_close();
+  expect_after_release([this] { return set(); }, 0);
+}
+
+TEST_F(ClosedLocks, AWaitingLockAndAFlockWaitForTheRelease) {
+  hold_releases();
+  const int file = open_file();
+  ASSERT_EQ(flock(file, LOCK_EX | LOCK_NB), 0);
+  ASSERT_NE(flock(other_, LOCK_EX | LOCK_NB), 0);
+  close(file);
+  expect_after_release([this] { return flock(other_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }, 0);
+  hold_releases();
+  lock_and_close();
+  expect_after_release(
+      [this] {
+        struct flock lock = whole();
+        return fcntl(other_, F_OFD_SETLKW, &lock) == 0 ? 0 : errno;
+      },
+      0);
+}
+
+TEST_F(ClosedLocks, OtherFilesDoNotWait) {
+  ASSERT_EQ(write_file(a().path("second"), "content"), 0);
+  const int second = open(a().path("second").c_str(), O_RDWR);
+  hold_releases();
+  lock_and_close();
+  EXPECT_TRUE(eventually([&] { return volume().held() > 0; }));
+  struct flock lock = whole();
+  EXPECT_EQ(fcntl(second, F_OFD_SETLK, &lock), 0);
+  volume().release();
+  close(second);
+}
+
+TEST_F(ClosedLocks, AConflictWithAnOpenThatStaysIsTold) {
+  const int file = open_file();
+  struct flock lock = whole();
+  ASSERT_EQ(fcntl(file, F_OFD_SETLK, &lock), 0);
+  close(dup(file));
+  EXPECT_EQ(seen(), F_WRLCK) << "after a while";
+  close(dup(file));
+  EXPECT_EQ(set(), EAGAIN);
+  close(file);
+  EXPECT_EQ(set(), 0);
+}
+
+TEST_F(ClosedLocks, AreNeverSeenAfterwards) {
+  for (int i = 0; i < 1000; ++i) {
+    lock_and_close();
+    ASSERT_EQ(seen(), F_UNLCK) << i;
+    lock_and_close();
+    ASSERT_EQ(set(), 0) << i;
+    struct flock lock = whole();
+    lock.l_type = F_UNLCK;
+    ASSERT_EQ(fcntl(other_, F_OFD_SETLK, &lock), 0);
+  }
+}
+
+}  // namespace
+}  // namespace shima
