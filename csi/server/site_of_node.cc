@@ -4,7 +4,8 @@
 
 #include <chrono>
 
-#include "common/kubernetes/api_reader.h"
+#include "common/kubernetes/api_client.h"
+#include "common/kubernetes/node_label.h"
 #include "common/observe/log.h"
 #include "common/program/ending_signals.h"
 #include "csi/server/node_identity.h"
@@ -28,12 +29,12 @@ Result<CsiOptions> with_site(CsiOptions options) {
   if (!access)
     return access.status().with_context("--site is not given, and the label of node " + options.node_name +
                                         " cannot be read");
-  const ApiReader api(*access);
-  Result<std::string> site = api.node_label(options.node_name, options.topology_key);
+  ApiClient api(*access);
+  Result<std::string> site = node_label(api, options.node_name, options.topology_key);
   while (!site && site.status().code() == Code::kUnavailable) {
     log(LogLevel::kWarning, "csi", "waiting for the API server: " + site.status().to_string());
     if (pause()) return Status(Code::kUnavailable, "ended while waiting for the API server");
-    site = api.node_label(options.node_name, options.topology_key);
+    site = node_label(api, options.node_name, options.topology_key);
   }
   if (!site) return site.status();
   const auto id = build_node_id({options.node_name, *site, options.node_addresses});

@@ -2,7 +2,7 @@
 //
 // Blocks until the API server has answered, trying again while it is away, since a node plug-in may well
 // start before it; a terminated process ends meanwhile. Errors: whatever trying again does not mend: no such
-// node or label, no right to read nodes, no credentials of a pod (common/kubernetes/api_reader.h); a label
+// node or label, no right to read nodes, no credentials of a pod (common/kubernetes/api_client.h); a label
 // that is no site's name.
 #pragma once
 
