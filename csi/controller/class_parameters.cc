@@ -1,9 +1,11 @@
 #include "csi/controller/class_parameters.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "common/config/options.h"
 #include "csi/controller/csi_errors.h"
@@ -13,6 +15,9 @@ namespace shima {
 namespace {
 
 constexpr char kSidecarPrefix[] = "csi.storage.k8s.io/";
+constexpr std::array<std::string_view, 3> kClaimKeys = {
+    "csi.storage.k8s.io/pvc/name", "csi.storage.k8s.io/pvc/namespace", "csi.storage.k8s.io/pv/name"};
+constexpr size_t kMaxObjectNameBytes = 253;  // Kubernetes: DNS subdomain names
 
 grpc::Status refuse(const std::string& key, const std::string& value, const std::string& wanted) {
   return invalid_argument("parameter " + key + ": found " + quoted(value) + ", wanted " + wanted);
@@ -100,6 +105,15 @@ grpc::Status take(const std::string& key, const std::string& value, ClassParamet
                           "; known are protocol, ack, copies, sites, home, blockSize, groups and maxInodes");
 }
 
+grpc::Status take_claim(const std::string& key, const std::string& value, ClassParameters& p) {
+  if (std::find(kClaimKeys.begin(), kClaimKeys.end(), key) == kClaimKeys.end()) return grpc::Status::OK;
+  const bool printable = std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (value.empty() || value.size() > kMaxObjectNameBytes || !printable)
+    return refuse(key, value, "the name of an object in Kubernetes, of 1 to 253 characters");
+  p.claim[key] = value;
+  return grpc::Status::OK;
+}
+
 grpc::Status check_together(const ClassParameters& p) {
   if (p.sites.empty()) return grpc::Status::OK;
   if (p.copies != 0 && p.copies != p.sites.size()) {
@@ -117,8 +131,8 @@ grpc::Status parse_class_parameters(const google::protobuf::Map<std::string, std
                                     ClassParameters& parameters) {
   // In the order of the keys: the same request gets the same error.
   for (const auto& [key, value] : std::map<std::string, std::string>(given.begin(), given.end())) {
-    if (key.starts_with(kSidecarPrefix)) continue;
-    grpc::Status status = take(key, value, parameters);
+    grpc::Status status =
+        key.starts_with(kSidecarPrefix) ? take_claim(key, value, parameters) : take(key, value, parameters);
     if (!status.ok()) return status;
   }
   return check_together(parameters);

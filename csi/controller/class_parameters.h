@@ -10,13 +10,16 @@
 //   groups     1 to 1024          data groups; default 8
 //   maxInodes  a number           quota of files, directories and links; default none
 // clang-format on
-// Those that begin with csi.storage.k8s.io/ are for sidecars and left alone. Any other is refused by name.
+// external-provisioner adds csi.storage.k8s.io/pvc/name, pvc/namespace and pv/name (--extra-create-metadata):
+// they are kept for people. Others that begin with csi.storage.k8s.io/ are for sidecars and left alone. Any
+// other is refused by name.
 #pragma once
 
 #include <google/protobuf/map.h>
 #include <grpcpp/support/status.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,8 +36,11 @@ struct ClassParameters {
   std::string home;                // empty: not said; one of `sites`, if those are said
   uint32_t block_size = 1u << 20;
   uint32_t groups = 8;
-  uint64_t max_inodes = 0;  // 0: none
+  uint64_t max_inodes = 0;                   // 0: none
+  std::map<std::string, std::string> claim;  // those of csi.storage.k8s.io/ that say whose volume it is
 };
+
+inline bool is_protocol(const std::string& text) { return text == "fuse" || text == "nfs"; }
 
 // INVALID_ARGUMENT says which parameter, and what is allowed.
 grpc::Status parse_class_parameters(const google::protobuf::Map<std::string, std::string>& given,

@@ -6,12 +6,13 @@
 #include "csi/controller/capability_check.h"
 #include "csi/controller/capacity_range.h"
 #include "csi/controller/csi_errors.h"
-#include "csi/controller/field_sizes.h"
 #include "csi/controller/site_capacity.h"
 #include "csi/controller/volume_creation.h"
 #include "csi/controller/volume_description.h"
+#include "csi/controller/volume_labels.h"
 #include "csi/controller/volume_listing.h"
 #include "csi/controller/volume_publication.h"
+#include "csi/server/field_sizes.h"
 #include "csi/server/loggable_message.h"
 
 namespace shima {
@@ -39,8 +40,36 @@ grpc::Status read_protocol(const Context& context, std::string& protocol) {
   const auto found = context.find(kProtocolKey);
   if (found == context.end()) return grpc::Status::OK;
   protocol = found->second;
-  if (protocol == "fuse" || protocol == "nfs") return grpc::Status::OK;
+  if (is_protocol(protocol)) return grpc::Status::OK;
   return invalid_argument("volume_context: protocol is " + quoted(protocol) + ", wanted fuse or nfs");
+}
+
+// A volume_context that agrees with what the volume was made with.
+grpc::Status check_context(const Context& context, const cluster::v1::VolumeRecord& record,
+                           std::string& protocol) {
+  const std::string made_with = protocol_of(record.labels());
+  protocol = made_with.empty() ? "fuse" : made_with;
+  grpc::Status status = read_protocol(context, protocol);
+  if (!status.ok() || made_with.empty() || protocol == made_with) return status;
+  return invalid_argument("volume_context: protocol is " + protocol + ", but the volume was made with " +
+                          made_with);
+}
+
+// Whether the volume is what the request takes it for, and can be used so.
+grpc::Status check_use(const v1::ValidateVolumeCapabilitiesRequest& request,
+                       const cluster::v1::VolumeRecord& record) {
+  if (!record.published_only())
+    return invalid_argument("every client may use the volume: it was not made by this driver");
+  if (!request.mutable_parameters().empty())
+    return invalid_argument("mutable_parameters: this driver knows none");
+  std::string protocol;
+  ClassParameters parameters;
+  grpc::Status status = check_context(request.volume_context(), record, protocol);
+  if (status.ok()) status = check_capabilities(request.volume_capabilities(), protocol);
+  if (status.ok()) status = parse_class_parameters(request.parameters(), parameters);
+  if (!status.ok() || request.parameters().empty()) return status;
+  const std::string why = why_other_parameters(record, parameters);
+  return why.empty() ? status : invalid_argument("parameters: the volume " + why);
 }
 
 class ControllerService final : public v1::Controller::Service {
@@ -60,6 +89,7 @@ class ControllerService final : public v1::Controller::Service {
     status = make_volume(plane_, wanted, record);
     if (!status.ok()) return status;
     describe_volume(record, topology_key_, *response->mutable_volume());
+    // A volume that was made by hand does not say.
     (*response->mutable_volume()->mutable_volume_context())[kProtocolKey] = wanted.parameters.protocol;
     return grpc::Status::OK;
   }
@@ -176,16 +206,7 @@ grpc::Status ControllerService::ValidateVolumeCapabilities(
   if (!can_be_volume_name(request->volume_id())) return no_such_volume(request->volume_id());
   auto record = plane_.read_volume(request->volume_id());
   if (!record) return csi_error(record.status());
-  // From here on a "no" is an answer, not an error.
-  std::string protocol = "fuse";
-  ClassParameters parameters;
-  status = read_protocol(request->volume_context(), protocol);
-  if (status.ok()) status = check_capabilities(request->volume_capabilities(), protocol);
-  if (status.ok()) status = parse_class_parameters(request->parameters(), parameters);
-  if (status.ok() && !request->mutable_parameters().empty())
-    status = invalid_argument("mutable_parameters: this driver knows none");
-  if (status.ok() && !record->published_only())
-    status = invalid_argument("every client may use the volume: it was not made by this driver");
+  status = check_use(*request, *record);  // a "no" is an answer, not an error
   if (!status.ok()) {
     response->set_message(status.error_message());
     return grpc::Status::OK;
@@ -209,15 +230,12 @@ grpc::Status ControllerService::GetCapacity(grpc::ServerContext*, const v1::GetC
     status = read_topology(request->accessible_topology(), topology_key_, "accessible_topology", wanted_site);
   }
   if (!status.ok()) return status;
-  auto by_site = capacity_.free_bytes();
-  if (!by_site) return csi_error(by_site.status());
-  const auto& sites = parameters.sites;
-  uint64_t bytes = 0;
-  for (const auto& [site, free] : *by_site) {
+  const auto bytes = capacity_.free_bytes([&, &sites = parameters.sites](const std::string& site) {
     const bool among = sites.empty() || std::find(sites.begin(), sites.end(), site) != sites.end();
-    if (among && (wanted_site.empty() || site == wanted_site)) bytes += free;
-  }
-  response->set_available_capacity(static_cast<int64_t>(std::min<uint64_t>(bytes, INT64_MAX)));
+    return among && (wanted_site.empty() || site == wanted_site);
+  });
+  if (!bytes) return csi_error(bytes.status());
+  response->set_available_capacity(static_cast<int64_t>(std::min<uint64_t>(*bytes, INT64_MAX)));
   response->mutable_maximum_volume_size()->set_value(static_cast<int64_t>(kMaxVolumeBytes));
   response->mutable_minimum_volume_size()->set_value(static_cast<int64_t>(kMinVolumeBytes));
   return grpc::Status::OK;

@@ -1,11 +1,11 @@
 #include "csi/controller/volume_creation.h"
 
-#include <algorithm>
 #include <set>
 
 #include "csi/controller/capability_check.h"
 #include "csi/controller/capacity_range.h"
 #include "csi/controller/csi_errors.h"
+#include "csi/controller/volume_labels.h"
 #include "csi/controller/volume_names.h"
 
 namespace shima {
@@ -17,18 +17,13 @@ grpc::Status check_unsupported(const ::csi::v1::CreateVolumeRequest& request) {
   if (request.has_volume_content_source()) {
     return invalid_argument(
         "volume_content_source: this driver makes empty volumes only, neither from snapshots nor from "
-        "volumes; "
-        "leave dataSource of the PersistentVolumeClaim out");
+        "volumes; leave dataSource of the PersistentVolumeClaim out");
   }
   if (!request.mutable_parameters().empty()) {
     return invalid_argument(
         "mutable_parameters: this driver knows none; leave volumeAttributesClassName out");
   }
   return grpc::Status::OK;
-}
-
-std::set<std::string> as_set(const google::protobuf::RepeatedPtrField<std::string>& texts) {
-  return {texts.begin(), texts.end()};
 }
 
 grpc::Status sites_with_servers(ControlPlane& plane, std::vector<std::string>& sites) {
@@ -52,6 +47,7 @@ volume::v1::CreateVolumeRequest creation_request(const WantedVolume& wanted, con
   request.set_groups(wanted.parameters.groups);
   request.set_max_inodes(wanted.parameters.max_inodes);
   request.set_published_only(true);
+  *request.mutable_labels() = labels_for(wanted.parameters);
   return request;
 }
 
@@ -92,22 +88,11 @@ grpc::Status read_creation(const ::csi::v1::CreateVolumeRequest& request, const 
 }
 
 std::string why_another(const VolumeRecord& found, const WantedVolume& wanted) {
-  const ClassParameters& p = wanted.parameters;
   if (!found.published_only()) return "every client may use it: it was not made by this driver";
   if (!fits_range(wanted.range, found.size_bytes()))
     return "has " + std::to_string(found.size_bytes()) + " bytes, which is not within capacity_range";
-  if ((found.ack() == cluster::v1::ACK_MODE_ALL) != p.ack_all) return "has another ack";
-  if (found.block_size() != p.block_size) return "has another blockSize";
-  if (static_cast<uint32_t>(std::count_if(found.groups().begin(), found.groups().end(),
-                                          [](const auto& group) { return !group.metadata(); })) != p.groups) {
-    return "has another number of groups";
-  }
-  if (found.max_inodes() != p.max_inodes) return "has another maxInodes";
-  if (p.copies != 0 && static_cast<uint32_t>(found.sites_size()) != p.copies)
-    return "has another number of copies";
-  if (!p.sites.empty() && as_set(found.sites()) != std::set<std::string>(p.sites.begin(), p.sites.end()))
-    return "has copies at other sites";
-  if (!p.home.empty() && found.home() != p.home) return "has another home";
+  const std::string why = why_other_parameters(found, wanted.parameters);
+  if (!why.empty()) return why;
   if (!is_accessible(wanted.sites, {found.sites().begin(), found.sites().end()}))
     return "has no copy at any requisite site";
   return "";

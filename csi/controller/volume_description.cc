@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "csi/controller/field_sizes.h"
+#include "csi/server/field_sizes.h"
 
 namespace shima {
 namespace {

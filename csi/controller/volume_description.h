@@ -4,6 +4,7 @@
 #include <string>
 
 #include "csi/controller/topology.h"
+#include "csi/controller/volume_labels.h"
 #include "csi/controller/volume_names.h"
 #include "csi/server/node_identity.h"
 #include "csi/v1/csi.pb.h"
@@ -11,14 +12,14 @@
 
 namespace shima {
 
-// Id, size and where it is accessible from. `Record`: VolumeRecord or VolumeSummary. The volume_context,
-// which only the creation knows, is left alone.
+// Id, size, where it is accessible from, and the volume_context. `Record`: VolumeRecord or VolumeSummary.
 template <typename Record>
 void describe_volume(const Record& record, const std::string& topology_key, ::csi::v1::Volume& out) {
   out.set_volume_id(record.name());
   out.set_capacity_bytes(static_cast<int64_t>(record.size_bytes()));
   add_topologies({record.sites().begin(), record.sites().end()}, topology_key,
                  *out.mutable_accessible_topology());
+  fill_volume_context(record.labels(), *out.mutable_volume_context());
 }
 
 // The id that the node plug-in gave; the node's name alone if a publication that was made by hand has none.

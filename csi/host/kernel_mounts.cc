@@ -134,6 +134,9 @@ MountHealth probe_mount(const std::string& path, uint32_t deadline_ms) {
     case ECONNABORTED:
     case ESTALE:
       return MountHealth::kDead;
+    case EACCES:
+    case EPERM:
+      return MountHealth::kRefused;
     default:
       return MountHealth::kHung;
   }

@@ -14,8 +14,9 @@
 namespace shima {
 
 // What a mount point answers when asked. kDead: its server has gone for good. kHung: it does not answer, or
-// answers errors (ETIMEDOUT, EIO) that may end by themselves: its servers may come back.
-enum class MountHealth { kHealthy, kDead, kHung };
+// answers errors (ETIMEDOUT, EIO) that may end by themselves: its servers may come back. kRefused: its server
+// does not let this node in (any more), and says so (EACCES).
+enum class MountHealth { kHealthy, kDead, kHung, kRefused };
 
 struct FileSystemUsage {
   uint64_t total_bytes = 0, used_bytes = 0, available_bytes = 0;

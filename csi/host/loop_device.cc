@@ -148,6 +148,14 @@ Status grow_loop_device(uint32_t number, uint32_t deadline_ms) {
   });
 }
 
+Status drop_cached_pages(uint32_t number, uint32_t deadline_ms) {
+  const std::string path = loop_path(number);
+  return run_bounded("drop what is cached of " + path, deadline_ms, [&] {
+    const int fd = open(path.c_str(), O_RDONLY);
+    return fd >= 0 && ioctl(fd, BLKFLSBUF, 0) == 0 ? 0 : errno;
+  });
+}
+
 Result<uint64_t> loop_device_bytes(uint32_t number, uint32_t deadline_ms) {
   const std::string path = loop_path(number);
   return run_bounded_for<uint64_t>("ask " + path + " for its size", deadline_ms, [&](uint64_t& bytes) {

@@ -1,8 +1,10 @@
 // Loop devices on a volume's disk image: loop(4), with direct I/O, 512-byte logical blocks.
 //
 // Direct, so that what a VM wrote is in no page cache of this node when the same volume is written at another
-// one (live migration). Calls that look into the backing file's server have deadlines. The name of the
-// backing file comes from sysfs, which asks no server. Threads: any.
+// one (live migration). The device has a page cache all the same, for whoever reads it without O_DIRECT
+// (udev, blkid, a copy): nobody tells it of another node's writes, and it stays as long as anybody has the
+// device open. Calls that look into the backing file's server have deadlines. The name of the backing file
+// comes from sysfs, which asks no server. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +42,9 @@ Status detach_loop_device(uint32_t number, const std::string& file, bool sync, u
 
 // The device takes the file's new size.
 Status grow_loop_device(uint32_t number, uint32_t deadline_ms);
+
+// What is read from now on is what the file has now: pages that were read before are dropped (BLKFLSBUF).
+Status drop_cached_pages(uint32_t number, uint32_t deadline_ms);
 
 Result<uint64_t> loop_device_bytes(uint32_t number, uint32_t deadline_ms);
 

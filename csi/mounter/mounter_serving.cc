@@ -1,22 +1,26 @@
 #include "csi/mounter/mounter_serving.h"
 
-#include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
+#include <memory>
+#include <string>
 
+#include "accessserver/server/access_metrics.h"
 #include "common/observe/log.h"
 #include "csi/host/bounded_call.h"
 #include "csi/mounter/mounter_service.h"
+#include "csi/server/call_records.h"
+#include "csi/server/csi_server.h"
 
 namespace shima {
 namespace {
 
 constexpr uint32_t kPredecessorMs = 5000;  // to end
 constexpr time_t kLookAfterSeconds = 5;
+constexpr SocketLimits kRootOnly{0600, 64 << 10};
 
 MounterOptions mounter_options(const CsiOptions& options) {
   MounterOptions mounter;
@@ -41,6 +45,14 @@ Status remove_old_socket(const std::string& path) {
                                                       : status_of_errno("remove " + path, errno);
 }
 
+// Null, if metrics are off.
+Result<std::unique_ptr<AccessMetrics>> start_metrics(const CsiOptions& options, const CallRecords& records) {
+  if (options.metrics_port == 0) return std::unique_ptr<AccessMetrics>();
+  const std::string name = options.node_name.empty() ? "mounter" : options.node_name;
+  return AccessMetrics::start(options.metrics_address, options.metrics_port, name,
+                              [&records] { return records.samples(); });
+}
+
 void wait_for_signal(MountKeeper& keeper) {
   sigset_t ends;
   sigemptyset(&ends);
@@ -60,19 +72,15 @@ Status serve_mounter(const CsiOptions& options) {
   if (!keeper) return keeper.status();
   SHIMA_RETURN_IF_ERROR(remove_old_socket(options.socket_path));
   MounterGrpcService service(**keeper);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + options.socket_path, grpc::InsecureServerCredentials());
-  builder.RegisterService(&service);
-  builder.SetMaxReceiveMessageSize(64 << 10);
-  const mode_t before = umask(0177);  // root's only
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  umask(before);
-  if (!server) return {Code::kIo, "cannot listen on " + options.socket_path + "; is its folder there?"};
+  CallRecords records("mounter");
+  auto metrics = start_metrics(options, records);
+  if (!metrics) return metrics.status();
+  auto server =
+      CsiServer::start(options.socket_path, {&service}, records, options.log_level == "debug", kRootOnly);
+  if (!server) return server.status();
   log(LogLevel::kInfo, "mounter", "serves on " + options.socket_path);
   wait_for_signal(**keeper);
   log(LogLevel::kInfo, "mounter", "stopping; mounts go on without it");
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  server->Wait();
   return {};
 }
 

@@ -11,7 +11,9 @@
 #include "csi/controller/control_plane.h"
 #include "csi/mounter/mounter_client.h"
 #include "csi/node/capability_rules.h"
+#include "csi/node/nfs_route.h"
 #include "csi/node/node_volumes.h"
+#include "csi/server/field_sizes.h"
 #include "csi/server/node_identity.h"
 
 namespace shima {
@@ -65,12 +67,14 @@ class NodeService final : public v1::Node::Service {
 
   grpc::Status NodeStageVolume(grpc::ServerContext*, const v1::NodeStageVolumeRequest* request,
                                v1::NodeStageVolumeResponse*) override {
+    if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
     auto wanted = stage_request(*request);
     return csi_status(wanted ? volumes_->stage(std::move(*wanted)) : wanted.status());
   }
 
   grpc::Status NodeUnstageVolume(grpc::ServerContext*, const v1::NodeUnstageVolumeRequest* request,
                                  v1::NodeUnstageVolumeResponse*) override {
+    if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
     const Status id = check_volume_id(request->volume_id());
     return csi_status(id.is_ok() ? volumes_->unstage(request->volume_id(), request->staging_target_path())
                                  : id);
@@ -78,12 +82,14 @@ class NodeService final : public v1::Node::Service {
 
   grpc::Status NodePublishVolume(grpc::ServerContext*, const v1::NodePublishVolumeRequest* request,
                                  v1::NodePublishVolumeResponse*) override {
+    if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
     auto wanted = publish_request(*request);
     return csi_status(wanted ? volumes_->publish(*wanted) : wanted.status());
   }
 
   grpc::Status NodeUnpublishVolume(grpc::ServerContext*, const v1::NodeUnpublishVolumeRequest* request,
                                    v1::NodeUnpublishVolumeResponse*) override {
+    if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
     const Status id = check_volume_id(request->volume_id());
     return csi_status(id.is_ok() ? volumes_->unpublish(request->volume_id(), request->target_path()) : id);
   }
@@ -129,6 +135,7 @@ void add_usage(v1::NodeGetVolumeStatsResponse& response, v1::VolumeUsage::Unit u
 grpc::Status NodeService::NodeGetVolumeStats(grpc::ServerContext*,
                                              const v1::NodeGetVolumeStatsRequest* request,
                                              v1::NodeGetVolumeStatsResponse* response) {
+  if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
   if (const Status id = check_volume_id(request->volume_id()); !id.is_ok()) return csi_status(id);
   auto found = volumes_->usage(request->volume_id(), request->volume_path(), request->staging_target_path());
   if (!found) return csi_status(found.status());
@@ -147,6 +154,7 @@ grpc::Status NodeService::NodeGetVolumeStats(grpc::ServerContext*,
 
 grpc::Status NodeService::NodeExpandVolume(grpc::ServerContext*, const v1::NodeExpandVolumeRequest* request,
                                            v1::NodeExpandVolumeResponse* response) {
+  if (grpc::Status sizes = check_field_sizes(*request); !sizes.ok()) return sizes;
   if (const Status id = check_volume_id(request->volume_id()); !id.is_ok()) return csi_status(id);
   const v1::CapacityRange& range = request->capacity_range();
   if (range.required_bytes() < 0 || range.limit_bytes() < 0 ||
@@ -172,7 +180,9 @@ grpc::Status NodeService::NodeGetCapabilities(grpc::ServerContext*, const v1::No
 
 grpc::Status NodeService::NodeGetInfo(grpc::ServerContext*, const v1::NodeGetInfoRequest*,
                                       v1::NodeGetInfoResponse* response) {
-  auto id = build_node_id({options_.node_name, options_.site, options_.node_addresses});
+  const auto addresses = nfs_client_addresses(options_.node_addresses, options_.nfs_server);
+  if (!addresses) return csi_status(addresses.status());
+  auto id = build_node_id({options_.node_name, options_.site, *addresses});
   if (!id) return csi_status(id.status());
   response->set_node_id(*id);
   response->set_max_volumes_per_node(kMostVolumes);

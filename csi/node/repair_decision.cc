@@ -42,6 +42,7 @@ std::vector<RepairStep> decide_repairs(const StageRecord& record, const FoundVol
   if (record.phase == StagePhase::kUnstaging) return {{Repair::kTakeDown, ""}};
   if (found.mount == FoundMount::kForeign) return {{Repair::kRefuseForeignMount, ""}};
   if (found.mount == FoundMount::kHung) return {{Repair::kRefuseHungMount, ""}};
+  if (found.mount == FoundMount::kRefused) return {{Repair::kRefuseRefusedMount, ""}};
   std::vector<RepairStep> steps;
   const bool remounted = decide_mount(record, found.mount, steps);
   const bool new_loop = record.wants_loop() && (remounted || !found.loop_good);

@@ -18,6 +18,7 @@ enum class FoundMount {
   kOutdated,  // it answers, but was made with another publication: fenced, or about to be
   kDead,      // it answers ENOTCONN or the like: its server has gone
   kHung,      // it does not answer, and its server is there
+  kRefused,   // its server does not let this node in
   kForeign,   // something else is mounted there
 };
 
@@ -38,8 +39,9 @@ struct FoundVolume {
 
 enum class Repair {
   kTakeDown,            // all of it, and the record
-  kRefuseForeignMount,  // ends the repair with an error, as do the next two
+  kRefuseForeignMount,  // ends the repair with an error, as do the next three
   kRefuseHungMount,
+  kRefuseRefusedMount,
   kRefuseForeignTarget,
   kReleaseLoops,
   kUnmount,

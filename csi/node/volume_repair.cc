@@ -1,44 +1,39 @@
 // The part of NodeVolumes that leads from a record to what there is: looks, and carries repairs out.
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "common/observe/log.h"
+#include "common/runtime/clock.h"
 #include "csi/host/bounded_call.h"
 #include "csi/host/loop_device.h"
 #include "csi/node/disk_image.h"
 #include "csi/node/mount_flags.h"
 #include "csi/node/nfs_options.h"
+#include "csi/node/nfs_route.h"
 #include "csi/node/node_volumes.h"
 
 namespace shima {
 namespace {
 
 constexpr size_t kSuffixBytes = 5;  // ".json"
+// An access server learns of a publication from etcd, a moment after the controller has made it.
+constexpr uint32_t kPublicationTravelMs = 3000;
+constexpr useconds_t kAskAgainUs = 100'000;
 
 void warn(const StageRecord& record, const std::string& text) {
   log(LogLevel::kWarning, "node", "volume " + record.volume + ": " + text);
 }
 
-// An address of a name, as a literal.
-Result<std::string> address_of(const std::string& host) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_socktype = SOCK_STREAM;
-  const int error = getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (error != 0) {
-    return Status(Code::kUnavailable, "cannot find an address of " + host + ": " + gai_strerror(error));
-  }
-  std::array<char, NI_MAXHOST> text{};
-  const int wrong =
-      getnameinfo(found->ai_addr, found->ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
-  freeaddrinfo(found);
-  if (wrong != 0) return Status(Code::kInternal, "cannot write down an address of " + host);
-  return std::string(text.data());
+Status refused_by_server(const StageRecord& record, const std::string& path) {
+  return {
+      Code::kFailedPrecondition,
+      "the server of volume " + record.volume + " does not let this node have it at " + path +
+          ": the volume is not published to this node (any more), or the server sees the node at an address "
+          "that is none of --node-addresses, as behind NAT"};
 }
 
 bool is_mount_of(const MountEntry& entry, const StageRecord& record) {
@@ -78,6 +73,8 @@ FoundMount NodeVolumes::look_at_mount(const StageRecord& record, const MountTabl
       return FoundMount::kHealthy;
     case MountHealth::kDead:
       return FoundMount::kDead;
+    case MountHealth::kRefused:
+      return FoundMount::kRefused;
     default:
       return FoundMount::kHung;
   }
@@ -157,6 +154,8 @@ Status NodeVolumes::carry_out(StageRecord& record, const RepairStep& step) {
     case Repair::kRefuseHungMount:
       return {Code::kDeadlineExceeded, "volume " + record.volume + " is mounted at " + mount_path(record) +
                                            " and does not answer; are its core servers up?"};
+    case Repair::kRefuseRefusedMount:
+      return refused_by_server(record, mount_path(record));
     case Repair::kRefuseForeignTarget:
       return {Code::kFailedPrecondition, "something else than volume " + record.volume + " is mounted at " +
                                              step.target + "; unmount it"};
@@ -228,7 +227,14 @@ Status NodeVolumes::make_nfs_mount(const StageRecord& record) {
   auto mount = nfs_mount(options_.nfs_server, *address, record.volume, flags->nfs);
   if (!mount) return mount.status();
   const unsigned long all = flags->flags | (record.read_only ? MS_RDONLY : 0);
-  return mount_nfs(mount->source, mount_path(record), all, mount->options, options_.mount_ms);
+  const std::string path = mount_path(record);
+  const uint64_t until = real_clock().now_ms() + kPublicationTravelMs;
+  Status status = mount_nfs(mount->source, path, all, mount->options, options_.mount_ms);
+  while (status.code() == Code::kPermissionDenied && real_clock().now_ms() < until) {
+    usleep(kAskAgainUs);
+    status = mount_nfs(mount->source, path, all, mount->options, options_.mount_ms);
+  }
+  return status.code() == Code::kPermissionDenied ? refused_by_server(record, path) : status;
 }
 
 Status NodeVolumes::attach_loop(StageRecord& record, bool read_only) {
@@ -272,6 +278,8 @@ Status NodeVolumes::bind_target(const StageRecord& record, const PublishedTarget
   }
   const auto loop = target.read_only || record.read_only ? record.read_only_loop : record.loop;
   if (!loop) return {Code::kInternal, "volume " + record.volume + " has no loop device to publish"};
+  // Another node may have written since somebody here, for an earlier target, read the device.
+  SHIMA_RETURN_IF_ERROR(drop_cached_pages(*loop, options_.sync_ms));
   SHIMA_RETURN_IF_ERROR(make_mount_file(target.path));
   // A read-only bind mount would not keep anybody from writing to a device: the device itself is read-only.
   return bind_mount(loop_path(*loop), target.path, flags & ~static_cast<unsigned long>(MS_NODEV),

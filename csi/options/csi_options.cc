@@ -67,8 +67,9 @@ std::vector<OptionSpec> node_specs() {
       {.name = "node-addresses",
        .type = Type::kStringList,
        .max = 8,
-       .help = "IPv4 and IPv6 addresses that this node's NFS client comes from; without it: those of its "
-               "interfaces. Only with `node`."},
+       .help = "IPv4 and IPv6 addresses that this node's NFS client comes from, as access servers see them: "
+               "behind NAT the outer one. Without it: the one that its route to `nfs-server` has. Only with "
+               "`node`."},
       {.name = "publish-root",
        .default_value = "/var/lib/kubelet",
        .help = "Staging and target paths must lie below this directory."},

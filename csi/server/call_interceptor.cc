@@ -37,6 +37,7 @@ class CallInterceptor final : public grpc::experimental::Interceptor {
     if (!request) return;  // not well-formed: gRPC refuses it
     const auto& message = *static_cast<const google::protobuf::Message*>(request);
     call_.subject = subject_of(message);
+    call_.path = path_of(message);
     if (with_text_) call_.text = loggable_text(message);
   }
 

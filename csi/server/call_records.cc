@@ -13,13 +13,15 @@ namespace {
 
 constexpr size_t kMaxErrorBytes = 1024;
 
-// Asked every few seconds, by sidecars and for health.
-constexpr std::array<std::string_view, 6> kFrequent = {"Probe",
+// Asked every few seconds, by sidecars, by the node plug-in of its mounter, and for health.
+constexpr std::array<std::string_view, 8> kFrequent = {"Probe",
                                                        "GetPluginInfo",
                                                        "GetPluginCapabilities",
                                                        "ControllerGetCapabilities",
                                                        "NodeGetCapabilities",
-                                                       "GetCapacity"};
+                                                       "GetCapacity",
+                                                       "List",
+                                                       "Ping"};
 
 std::string without_service(const std::string& method) { return method.substr(method.rfind('/') + 1); }
 
@@ -68,18 +70,19 @@ void CallRecords::finished(const FinishedCall& call) {
   }
   std::string line = "call=" + name + " request=" + std::to_string(call.request);
   if (!call.subject.empty()) line += " volume=" + quoted(call.subject);
+  if (!call.path.empty()) line += " path=" + quoted(call.path);
   line += " duration_ms=" + std::to_string(call.duration_us / 1000) + " code=" + grpc_code_name(call.code);
   if (!call.message.empty()) line += " error=" + quoted(call.message, kMaxErrorBytes);
-  log(level_of(call, name), "csi", line);
+  log(level_of(call, name), role_, line);
   if (!call.text.empty())
-    log(LogLevel::kDebug, "csi", "request=" + std::to_string(call.request) + " is " + call.text);
+    log(LogLevel::kDebug, role_, "request=" + std::to_string(call.request) + " is " + call.text);
 }
 
 std::vector<MetricSample> CallRecords::samples() const {
   std::lock_guard lock(mutex_);
   std::vector<MetricSample> samples;
   for (const auto& [name, counters] : methods_) {
-    const auto add = [&samples, method = "csi_" + name](const char* what, uint64_t value) {
+    const auto add = [&samples, method = role_ + "_" + name](const char* what, uint64_t value) {
       samples.push_back({method + what, static_cast<double>(value), ""});
     };
     add("_requests", counters.requests);

@@ -16,8 +16,6 @@
 namespace shima {
 namespace {
 
-constexpr mode_t kSocketMode = 0660;
-
 std::string error_text(int number) { return std::strerror(number); }  // NOLINT: glibc's is thread-safe
 
 // 0 if somebody takes connections there, else errno.
@@ -34,10 +32,10 @@ int connect_once(const std::string& path) {
   return failed;
 }
 
-// While it lives, files are made with no more than kSocketMode: gRPC asks for no mode of its own.
+// While it lives, files are made with no more than `mode`: gRPC asks for no mode of its own.
 class SocketUmask {
  public:
-  SocketUmask() : before_(umask(0777 & ~kSocketMode)) {}
+  explicit SocketUmask(mode_t mode) : before_(umask(0777 & ~mode)) {}
   ~SocketUmask() { umask(before_); }
   SocketUmask(const SocketUmask&) = delete;
 
@@ -69,10 +67,11 @@ Status make_room_for_socket(const std::string& path) {
 
 Result<std::unique_ptr<CsiServer>> CsiServer::start(const std::string& socket_path,
                                                     const std::vector<grpc::Service*>& services,
-                                                    CallRecords& records, bool log_requests) {
+                                                    CallRecords& records, bool log_requests,
+                                                    const SocketLimits& limits) {
   SHIMA_RETURN_IF_ERROR(make_room_for_socket(socket_path));
   grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxReceiveMessageSize(limits.max_message_bytes);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 4);
@@ -85,7 +84,7 @@ Result<std::unique_ptr<CsiServer>> CsiServer::start(const std::string& socket_pa
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   std::unique_ptr<grpc::Server> server;
   {
-    SocketUmask narrow;
+    SocketUmask narrow(limits.mode);
     server = builder.BuildAndStart();
   }
   if (!server || bound == 0) {

@@ -85,6 +85,12 @@ class MessageText {
       case FieldDescriptor::CPPTYPE_INT64:
         text_ += std::to_string(reflection.GetInt64(message, &field));
         return;
+      case FieldDescriptor::CPPTYPE_UINT32:
+        text_ += std::to_string(reflection.GetUInt32(message, &field));
+        return;
+      case FieldDescriptor::CPPTYPE_UINT64:
+        text_ += std::to_string(reflection.GetUInt64(message, &field));
+        return;
       default:
         text_ += '?';  // not in the interface
     }
@@ -98,6 +104,13 @@ class MessageText {
 
   std::string text_;
 };
+
+// Null: there is no such field, or it is something else.
+const FieldDescriptor* text_field(const Message& message, const char* name) {
+  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
+  const bool text = field && !field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+  return text ? field : nullptr;
+}
 
 }  // namespace
 
@@ -125,12 +138,16 @@ std::string loggable_text(const Message& message) {
 }
 
 std::string subject_of(const Message& message) {
-  for (const char* name : {"volume_id", "source_volume_id", "name"}) {
-    const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
-    if (!field || field->is_repeated() || field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) continue;
-    return message.GetReflection()->GetString(message, field);
+  for (const char* name : {"volume_id", "source_volume_id", "volume", "name"}) {
+    if (const FieldDescriptor* field = text_field(message, name))
+      return message.GetReflection()->GetString(message, field);
   }
   return "";
+}
+
+std::string path_of(const Message& message) {
+  const FieldDescriptor* field = text_field(message, "path");
+  return field ? message.GetReflection()->GetString(message, field) : "";
 }
 
 }  // namespace shima

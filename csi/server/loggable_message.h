@@ -22,7 +22,11 @@ std::string quoted(std::string_view text, size_t max_bytes = kMaxShownTextBytes)
 // One line with all fields but secret ones, each of which is shown as "(secret)". Also cut.
 std::string loggable_text(const google::protobuf::Message& message);
 
-// What the call is about: the field volume_id, source_volume_id or name, whichever the message has; else "".
+// What the call is about: the field volume_id, source_volume_id, volume or name, whichever the message has;
+// else "".
 std::string subject_of(const google::protobuf::Message& message);
+
+// The field path; "" if the message has none.
+std::string path_of(const google::protobuf::Message& message);
 
 }  // namespace shima

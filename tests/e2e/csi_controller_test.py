@@ -18,6 +18,7 @@ GIB = 1 << 30
 NODE_A, NODE_B = "node-1|site-a|10.1.0.91", "node-2|site-b|10.2.0.91"
 METRICS_PORT = 19099
 SECRET = "hunter2-is-secret"
+CLAIM = {"csi.storage.k8s.io/pvc/name": "data-db-0", "csi.storage.k8s.io/pvc/namespace": "shop", "csi.storage.k8s.io/pv/name": "pvc-two"}
 
 
 def use(mode="MULTI_NODE_MULTI_WRITER", block=False, flags=()):
@@ -115,6 +116,8 @@ def the_driver_says_what_it_is(cluster):
                             capture_output=True, text=True, timeout=30)
     expect(second.returncode == 1 and "another process serves" in second.stderr, "a second one at that socket is refused")
     expect_code("UNIMPLEMENTED", "snapshots", lambda: controller.stub.CreateSnapshot(csi.CreateSnapshotRequest()))
+    expect_code("UNIMPLEMENTED", "ModifyVolume", lambda: controller.stub.ControllerModifyVolume(
+        csi.ControllerModifyVolumeRequest(volume_id="x", mutable_parameters={"ack": "all"})))
     expect_code("UNIMPLEMENTED", "the node service", lambda: csi_grpc.NodeStub(controller.channel).NodeGetInfo(
         csi.NodeGetInfoRequest()))
 
@@ -129,13 +132,17 @@ def volumes_are_where_they_are_wanted(cluster):
     expect(sites_of(there)[0] == "site-c" and record(cluster, "pvc-c")["home"] == "site-c",
            "the home is the first preferred site")
     two = controller.create("pvc-two", parameters={"copies": "2", "ack": "all", "groups": "3", "blockSize": "128KiB",
-                                                   "protocol": "nfs", "csi.storage.k8s.io/pv/name": "x"},
+                                                   "protocol": "nfs", **CLAIM},
                             accessibility_requirements=requirement(("site-b",), ("site-b",)))
     expect(sites_of(two) == ["site-b", "site-a"], "two copies: at the requisite site and one more")
     expect(dict(two.volume_context) == {"protocol": "nfs"}, "nodes are told the protocol")
     found = record(cluster, "pvc-two")
     expect((found["ack"], found["block_size_bytes"], len([g for g in found["groups"] if not g.get("metadata")])) == ("all", 128 << 10, 3),
            "its policy is the StorageClass's")
+    expect(CLAIM.items() <= found["labels"].items() and found["labels"]["csi.shima.io/protocol"] == "nfs",
+           f"its record remembers whose it is, and the protocol: {found['labels']}")
+    listed = next(v for v in cluster.ctl("volume", "list")["volumes"] if v["name"] == "pvc-two")
+    expect(listed["labels"] == found["labels"], "so does the list")
     odd = controller.create("A volume named Ü / with everything", 2 * MIB)
     expect(odd.volume_id.startswith("csi-") and len(odd.volume_id) == 44, f"a name that is none of ours becomes {odd.volume_id}")
     expect(controller.create("A volume named Ü / with everything", 2 * MIB).volume_id == odd.volume_id, "and always the same")
@@ -148,9 +155,16 @@ def the_same_name_is_the_same_volume(cluster):
     again = controller.create("pvc-two", parameters={"copies": "2", "ack": "all", "groups": "3", "blockSize": "131072",
                                                      "protocol": "nfs"},
                               accessibility_requirements=requirement(("site-b",), ("site-b",)))
-    expect(sites_of(again) == ["site-b", "site-a"], "the same again is the same volume")
+    expect(sites_of(again) == ["site-b", "site-a"] and dict(again.volume_context) == {"protocol": "nfs"}, "the same again is the same volume")
+    entry = next(e for e in controller.entries().entries if e.volume.volume_id == "pvc-two")
+    expect(entry.volume == again and controller.get("pvc-two").volume == again, "as the listing and ControllerGetVolume say, context and all")
+    cluster.ctl("volume", "set-quota", "pvc-plain", "--max-inodes", "100000")
+    expect(controller.create("pvc-plain").volume_id == "pvc-plain", "a quota that was changed since makes no other volume")
+    expect_code("ALREADY_EXISTS", "with another protocol", lambda: controller.create("pvc-plain", parameters={"protocol": "nfs"}),
+                "has protocol fuse, not nfs")
     expect_code("ALREADY_EXISTS", "with another size", lambda: controller.create("pvc-plain", GIB), "bytes")
-    expect_code("ALREADY_EXISTS", "with another ack", lambda: controller.create("pvc-plain", parameters={"ack": "all"}), "ack")
+    expect_code("ALREADY_EXISTS", "with another ack", lambda: controller.create("pvc-plain", parameters={"ack": "all"}),
+                "has ack local, not all")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         def attempt(_):
             try:
@@ -182,6 +196,13 @@ def what_is_wrong_is_refused(_):
         volume=csi.VolumeContentSource.VolumeSource(volume_id="pvc-plain"))), "empty volumes only")
     expect_code(bad, "another topology key", lambda: create("x", accessibility_requirements=csi.TopologyRequirement(
         requisite=[csi.Topology(segments={"rack": "7"})])), KEY)
+    expect_code(bad, "copies that are not as many as sites", lambda: create("x", parameters={"copies": "3", "sites": "site-a,site-b"}), "copies")
+    expect_code(bad, "a claim's name that is none", lambda: create("x", parameters={"csi.storage.k8s.io/pvc/name": "a\nb"}), "pvc/name")
+    expect_code(bad, "a limit below what is required", lambda: controller.stub.CreateVolume(csi.CreateVolumeRequest(
+        name="x", volume_capabilities=[use()], capacity_range=csi.CapacityRange(required_bytes=GIB, limit_bytes=MIB))), "limit")
+    expect_code(bad, "a volume id of 129 bytes", lambda: controller.delete("v" * 129), "129")
+    expect_code(bad, "secrets of more than 4 KiB", lambda: create("x", secrets={"key": SECRET * 300}), "secrets")
+    expect(SECRET not in controller.log(), "and their text is not in the log")
     expect_code(bad, "a negative size", lambda: create("x", -1), "negative")
     expect_code("OUT_OF_RANGE", "a size over 16 TiB", lambda: create("x", (16 << 40) + 1), "16 TiB")
     expect_code(bad, "no volume to delete", lambda: controller.delete(""), "volume_id")
@@ -189,6 +210,8 @@ def what_is_wrong_is_refused(_):
     expect_code("ABORTED", "a token that is none", lambda: controller.entries(starting_token="invalid"), "starting_token")
     expect_code("NOT_FOUND", "a volume that is not there", lambda: controller.get("none"), "none")
     expect_code("NOT_FOUND", "a volume that is not there", lambda: controller.expand("none", GIB))
+    unknown = csi.ControllerGetVolumeRequest.FromString(b"\n\x09pvc-plain" + b"\xfa\x7f\x03new")  # field 2047 of a later version
+    expect(controller.stub.ControllerGetVolume(unknown).volume.volume_id == "pvc-plain", "a field of a later CSI does no harm")
     controller.delete("none")
     expect(not [e for e in controller.entries().entries if e.volume.volume_id == "x"], "nothing was made of all that")
 
@@ -273,10 +296,12 @@ def capacity_is_told_by_site(cluster):
     sizes = {site: controller.capacity(site) for site in SITES}
     disk = os.statvfs(cluster.dir)
     for site, reply in sizes.items():
-        expect(0 < reply.available_capacity <= 2 * disk.f_blocks * disk.f_frsize, f"{site} has {reply.available_capacity >> 30} GiB free")
+        expect(0 < reply.available_capacity <= disk.f_blocks * disk.f_frsize, f"{site} has {reply.available_capacity >> 30} GiB free")
+    file_systems = {d["file_system"] for name in cluster.names() for d in cluster.ctl("stats", name)["disks"]}
+    expect(len(file_systems) == 1 and "" not in file_systems, f"all servers say that they lie on one file system: {file_systems}")
     reply = controller.capacity()
     expect(reply.maximum_volume_size.value == 16 << 40 and reply.minimum_volume_size.value == MIB, "volumes have 1 MiB to 16 TiB")
-    expect(reply.available_capacity == sum(s.available_capacity for s in sizes.values()), "together they have the sum")
+    expect(reply.available_capacity == min(s.available_capacity for s in sizes.values()), "which is counted once, in a site and in all")
     expect(controller.capacity("site-d").available_capacity == 0, "a site without core servers has none")
     expect_code("INVALID_ARGUMENT", "a topology of another key", lambda: controller.stub.GetCapacity(
         csi.GetCapacityRequest(accessible_topology=csi.Topology(segments={"rack": "1"}))))
@@ -288,6 +313,10 @@ def validation_answers(_):
             volume_id=volume, volume_capabilities=capabilities, **fields))
     good = validate("pvc-two", use(), use("SINGLE_NODE_MULTI_WRITER", block=True), volume_context={"protocol": "nfs"})
     expect(len(good.confirmed.volume_capabilities) == 2, "directories and block devices are confirmed")
+    bad = validate("pvc-two", use(), volume_context={"protocol": "fuse"})
+    expect(not bad.HasField("confirmed") and "made with nfs" in bad.message, f"another protocol is not: {bad.message}")
+    bad = validate("pvc-two", use(), parameters={"protocol": "nfs", "ack": "local"})
+    expect(not bad.HasField("confirmed") and "has ack all" in bad.message, f"another policy is not: {bad.message}")
     bad = validate("pvc-two", use(flags=["bogus"]))
     expect(not bad.HasField("confirmed") and "bogus" in bad.message, f"a flag that is not known is not: {bad.message[:80]}")
     expect_code("NOT_FOUND", "a volume that is not there", lambda: validate("none", use()))

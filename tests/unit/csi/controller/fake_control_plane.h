@@ -44,6 +44,7 @@ class FakeControlPlane : public ControlPlane {
     record.set_size_bytes(r.size_bytes());
     record.set_max_inodes(r.max_inodes());
     record.set_published_only(r.published_only());
+    *record.mutable_labels() = r.labels();
     record.set_config_version(1);
     for (uint32_t i = 0; i <= r.groups(); i++) record.add_groups()->set_metadata(i == r.groups());
     return record;
@@ -71,6 +72,7 @@ class FakeControlPlane : public ControlPlane {
       summary.set_published_only(record.published_only());
       summary.set_deleting(record.deleting());
       *summary.mutable_publications() = record.publications();
+      *summary.mutable_labels() = record.labels();
     }
     return all;
   }
@@ -124,6 +126,10 @@ class FakeControlPlane : public ControlPlane {
     stats::v1::GetStatsReply reply;
     reply.add_disks()->set_free_bytes(free_bytes_);
     reply.add_disks()->set_free_bytes(1);
+    for (int i = 0; i < reply.disks_size(); i++) {
+      const auto found = file_systems_.find(endpoint + "/" + std::to_string(i));
+      if (found != file_systems_.end()) reply.mutable_disks(i)->set_file_system(found->second);
+    }
     return reply;
   }
 
@@ -138,7 +144,9 @@ class FakeControlPlane : public ControlPlane {
   std::function<void()> on_read_;  // called at the beginning of read_volume()
   bool reachable_ = true;
   uint64_t free_bytes_ = 1000;  // of each server's first disk; its second has 1
-  std::string silent_;          // endpoint that does not answer
+  std::map<std::string, std::string>
+      file_systems_;    // of disk ENDPOINT/NUMBER; those that are not here do not say
+  std::string silent_;  // endpoint that does not answer
 };
 
 }  // namespace shima

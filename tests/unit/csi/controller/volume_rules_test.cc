@@ -6,9 +6,9 @@
 #include "csi/controller/capability_check.h"
 #include "csi/controller/capacity_range.h"
 #include "csi/controller/class_parameters.h"
-#include "csi/controller/field_sizes.h"
 #include "csi/controller/volume_description.h"
 #include "csi/controller/volume_names.h"
+#include "csi/server/field_sizes.h"
 
 namespace shima {
 namespace {
@@ -218,45 +218,6 @@ TEST(CapabilityCheck, MountsAreChecked) {
   }
   c.mutable_mount()->set_volume_mount_group("107");
   EXPECT_TRUE(check_capability(c, "fuse").ok());
-}
-
-TEST(FieldSizes, LimitsAreThoseOfTheSpecification) {
-  v1::ControllerPublishVolumeRequest request;
-  request.set_volume_id(std::string(128, 'v'));
-  request.set_node_id(std::string(256, 'n'));
-  (*request.mutable_volume_context())[std::string(96, 'k')] = std::string(4000, 'x');
-  (*request.mutable_secrets())["key"] = std::string(4093, 's');
-  EXPECT_TRUE(check_field_sizes(request).ok()) << check_field_sizes(request).error_message();
-  auto longer = [&](auto change) {
-    v1::ControllerPublishVolumeRequest bad = request;
-    change(bad);
-    const grpc::Status status = check_field_sizes(bad);
-    return status.error_code() == StatusCode::INVALID_ARGUMENT ? status.error_message() : "";
-  };
-  EXPECT_NE(longer([](auto& r) { r.mutable_volume_id()->push_back('v'); }).find("volume_id"),
-            std::string::npos);
-  EXPECT_NE(longer([](auto& r) { r.mutable_node_id()->push_back('n'); }).find("node_id"), std::string::npos);
-  EXPECT_NE(longer([](auto& r) { (*r.mutable_volume_context())["b"] = ""; }).find("volume_context"),
-            std::string::npos);
-  const std::string secret = longer([](auto& r) { (*r.mutable_secrets())["b"] = "hunter2"; });
-  EXPECT_NE(secret.find("secrets"), std::string::npos);
-  EXPECT_EQ(secret.find("hunter2"), std::string::npos);
-  EXPECT_NE(longer([](auto& r) {
-              r.mutable_volume_capability()->mutable_mount()->add_mount_flags(std::string(4097, 'f'));
-            }).find("mount_flags"),
-            std::string::npos);
-  EXPECT_NE(longer([](auto& r) {
-              r.mutable_volume_capability()->mutable_mount()->set_fs_type(std::string(129, 'f'));
-            }).find("fs_type"),
-            std::string::npos);
-}
-
-TEST(FieldSizes, ListsAreBounded) {
-  v1::CreateVolumeRequest request;
-  for (int i = 0; i < kMaxRepeated; i++) request.add_volume_capabilities();
-  EXPECT_TRUE(check_field_sizes(request).ok());
-  request.add_volume_capabilities();
-  EXPECT_EQ(check_field_sizes(request).error_code(), StatusCode::INVALID_ARGUMENT);
 }
 
 TEST(VolumeDescription, ConditionsAreShortAndTrue) {

@@ -101,6 +101,12 @@ TEST(RepairDecision, AHungMountIsNotTouchedSinceItMayAnswerAgain) {
   EXPECT_EQ(decide_repairs(published(), found, ""), (Steps{{Repair::kRefuseHungMount, ""}}));
 }
 
+TEST(RepairDecision, AMountWhoseServerRefusesTheNodeIsNotTouchedSinceItMayBePublishedAgain) {
+  FoundVolume found = whole();
+  found.mount = FoundMount::kRefused;
+  EXPECT_EQ(decide_repairs(published(), found, ""), (Steps{{Repair::kRefuseRefusedMount, ""}}));
+}
+
 TEST(RepairDecision, AnInterruptedUnstageIsFinished) {
   StageRecord record = published();
   record.phase = StagePhase::kUnstaging;

@@ -133,5 +133,24 @@ TEST_F(CsiServerTest, CallsAreCounted) {
   EXPECT_EQ(values["csi_probe_errors"], 1);
 }
 
+TEST_F(CsiServerTest, ARoleHasCountersAndASocketOfItsOwn) {
+  CallRecords records("mounter");
+  auto server = CsiServer::start(path_, {&identity_}, records, false, {0600, 64 << 10});
+  ASSERT_TRUE(server.is_ok()) << server.status().to_string();
+  struct stat found {};
+  ASSERT_EQ(lstat(path_.c_str(), &found), 0);
+  EXPECT_EQ(found.st_mode & 0777, 0600u);
+  EXPECT_EQ(name_of_plugin(), "small");
+  ASSERT_FALSE(records.samples().empty());
+  for (const MetricSample& sample : records.samples())
+    EXPECT_TRUE(sample.name.starts_with("mounter_get_plugin_info_")) << sample.name;
+  grpc::ClientContext context;
+  v1::GetPluginInfoRequest big;
+  big.GetReflection()->MutableUnknownFields(&big)->AddLengthDelimited(99, std::string(65 << 10, 'x'));
+  v1::GetPluginInfoResponse response;
+  EXPECT_EQ(stub()->GetPluginInfo(&context, big, &response).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 }  // namespace
 }  // namespace shima

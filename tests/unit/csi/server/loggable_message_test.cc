@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "csi/v1/csi.pb.h"
+#include "shima/mounter/v1/mounter.pb.h"
 
 namespace shima {
 namespace {
@@ -63,6 +64,19 @@ TEST(LoggableMessage, TheSubjectIsTheVolume) {
   by_name.set_name("n");
   EXPECT_EQ(subject_of(by_name), "n");
   EXPECT_EQ(subject_of(v1::ProbeRequest()), "");
+}
+
+TEST(LoggableMessage, CallsOfTheMounterNameVolumeAndPath) {
+  mounter::v1::StartRequest start;
+  start.set_path("/var/lib/kubelet/x");
+  start.set_volume("v");
+  start.set_publication(~0ull);
+  start.set_timeout_ms(5);
+  EXPECT_EQ(subject_of(start), "v");
+  EXPECT_EQ(path_of(start), "/var/lib/kubelet/x");
+  EXPECT_EQ(loggable_text(start),
+            "path=\"/var/lib/kubelet/x\" volume=\"v\" publication=18446744073709551615 timeout_ms=5");
+  EXPECT_EQ(path_of(v1::DeleteVolumeRequest()), "");
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 namespace shima {
 
 inline constexpr size_t kMaxTextBytes = 128;
+inline constexpr size_t kMaxPathFieldBytes =
+    4096;  // staging_target_path, target_path, volume_path: PATH_MAX, limits.h
 inline constexpr size_t kMaxMapBytes = 4096;         // keys and values
 inline constexpr size_t kMaxMountFlagsBytes = 4096;  // all of them
 inline constexpr int kMaxRepeated = 1024;            // our own limit: messages in a list

@@ -1,4 +1,4 @@
-#include "csi/controller/field_sizes.h"
+#include "csi/server/field_sizes.h"
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/reflection.h>
@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "csi/controller/csi_errors.h"
 #include "csi/server/node_identity.h"
 
 namespace shima {
@@ -17,12 +16,14 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 size_t text_limit(const FieldDescriptor& field) {
-  return field.name() == "node_id" ? kMaxNodeIdBytes : kMaxTextBytes;
+  if (field.name() == "node_id") return kMaxNodeIdBytes;
+  return field.name().ends_with("_path") ? kMaxPathFieldBytes : kMaxTextBytes;
 }
 
 grpc::Status too_big(const std::string& field, size_t found, size_t wanted, const std::string& unit) {
-  return invalid_argument(field + " has " + std::to_string(found) + " " + unit + ", wanted at most " +
-                          std::to_string(wanted) + "; give less");
+  return {grpc::StatusCode::INVALID_ARGUMENT, field + " has " + std::to_string(found) + " " + unit +
+                                                  ", wanted at most " + std::to_string(wanted) +
+                                                  "; give less"};
 }
 
 size_t map_bytes(const Message& message, const FieldDescriptor& field) {
