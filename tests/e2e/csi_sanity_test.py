@@ -11,27 +11,10 @@ import pathlib
 import signal
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 
-from cluster import BIN, FILE_PROGRAMS, MIB, ROOT, Cluster, expect, run_scenarios, say, skip, wait_until
+from cluster import BIN, FILE_PROGRAMS, Cluster, expect, run_scenarios, wait_until
 from csi_client import Driver
-
-SKIPS = pathlib.Path(__file__).with_name("csi_sanity_skips.txt")
-
-
-def sanity_program():
-    built = subprocess.run([ROOT / "hack/kube-tools", "csi-sanity"], stdout=subprocess.PIPE, text=True)
-    if built.returncode == 77:
-        skip("csi-sanity cannot be had here (see hack/kube-tools)")
-    assert built.returncode == 0, f"hack/kube-tools: exit code {built.returncode}"
-    return pathlib.Path(built.stdout.strip()) / "csi-sanity"
-
-
-def expected_skips():
-    """[(part of a test's name, reason)]"""
-    lines = [line.split(":", 1) for line in SKIPS.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    return [(name.strip(), reason.strip()) for name, reason in lines]
-
+from csi_sanity import judge, sanity_flags, sanity_program
 
 class ClusterWithDriver(Cluster):
     driver = mounter = None
@@ -64,24 +47,9 @@ def run_sanity(cluster, access_type):
     report = cluster.folder / f"{access_type}.xml"
     output = cluster.folder / f"{access_type}.log"
     with open(output, "w", encoding="utf-8") as log:
-        code = subprocess.run([PROGRAM, "-ginkgo.no-color", "-csi.endpoint", cluster.driver.endpoint,
-                               "-csi.mountdir", cluster.root / "target", "-csi.stagingdir", cluster.root / "staging",
-                               "-csi.testvolumesize", str(64 * MIB), "-csi.testvolumeexpandsize", str(128 * MIB),
-                               "-csi.testvolumeaccesstype", access_type, "-csi.junitfile", report],
-                              stdout=log, stderr=subprocess.STDOUT).returncode
-    cases = list(ElementTree.parse(report).iter("testcase")) if report.exists() else []
-    skipped = [case.get("name") for case in cases if case.find("skipped") is not None]
-    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    for case in failed:
-        reason = case.find("failure") if case.find("failure") is not None else case.find("error")
-        say(f"  FAILED: {case.get('name')}: {(reason.get('message') or reason.text or '')[:1500]}")
-    if code != 0 and not failed:
-        say(output.read_text()[-3000:])
-    known = expected_skips()
-    unknown = [name for name in skipped if not any(part in name for part, _ in known)]
-    expect(not unknown, f"what is left out has its reason in {SKIPS.name}" + "".join(f"\n    {name}" for name in unknown))
-    expect(code == 0 and not failed, f"{access_type}: {len(cases) - len(skipped) - len(failed)} tests passed, {len(failed)} failed, "
-           f"{len(skipped)} left out")
+        code = subprocess.run([PROGRAM, *sanity_flags(cluster.driver.endpoint, cluster.root / "target", cluster.root / "staging",
+                                                      access_type, report)], stdout=log, stderr=subprocess.STDOUT).returncode
+    judge(access_type, code, report.read_text() if report.exists() else "", output.read_text())
 
 
 def file_systems(cluster):
