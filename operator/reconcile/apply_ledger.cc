@@ -1,0 +1,84 @@
+#include "operator/reconcile/apply_ledger.h"
+
+#include <algorithm>
+
+#include "operator/reconcile/object_fields.h"
+
+namespace shima {
+
+using nlohmann::json;
+
+const char* apply_reason_text(ApplyReason reason) {
+  switch (reason) {
+    case ApplyReason::kNothing:
+      return "nothing to do";
+    case ApplyReason::kNew:
+      return "not applied yet";
+    case ApplyReason::kWantedChanged:
+      return "is to be otherwise";
+    case ApplyReason::kFoundChanged:
+      return "someone else changed it";
+    case ApplyReason::kGone:
+      return "someone else deleted it";
+    case ApplyReason::kRetry:
+      return "was refused before";
+    case ApplyReason::kRenewal:
+      return "looked after from time to time";
+  }
+  return "";
+}
+
+ApplyReason ApplyLedger::due(const std::string& key, const json& wanted, const json* found, bool watched,
+                             uint64_t now_ms) {
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end()) return ApplyReason::kNew;
+  Entry& last = entry->second;
+  if (last.wanted_hash != json_hash(wanted)) return ApplyReason::kWantedChanged;
+  if (last.failures > 0)
+    return now_ms >= last.at_ms + kRetry.after(last.failures) ? ApplyReason::kRetry : ApplyReason::kNothing;
+  if (now_ms >= last.at_ms + kRenewMs) return ApplyReason::kRenewal;
+  return watched ? due_after_success(last, found, now_ms) : ApplyReason::kNothing;
+}
+
+ApplyReason ApplyLedger::due_after_success(Entry& entry, const json* found, uint64_t now_ms) {
+  if (found && version_of(*found) >= entry.version) entry.seen = true;
+  const bool unseen = !entry.seen && now_ms < entry.at_ms + kUnseenMs;
+  if (!found) return unseen ? ApplyReason::kNothing : ApplyReason::kGone;
+  if (unseen) return ApplyReason::kNothing;
+  return written_hash(*found) == entry.found_hash ? ApplyReason::kNothing : ApplyReason::kFoundChanged;
+}
+
+void ApplyLedger::applied(const std::string& key, const json& wanted, const json& answer, uint64_t now_ms) {
+  entries_[key] = {.wanted_hash = json_hash(wanted),
+                   .found_hash = written_hash(answer),
+                   .version = version_of(answer),
+                   .at_ms = now_ms};
+}
+
+void ApplyLedger::refused(const std::string& key, const json& wanted, const std::string& error,
+                          uint64_t now_ms) {
+  Entry& entry = entries_[key];
+  entry.wanted_hash = json_hash(wanted);
+  entry.at_ms = now_ms;
+  entry.error = error;
+  ++entry.failures;
+}
+
+std::string ApplyLedger::error_of(const std::string& key) const {
+  const auto entry = entries_.find(key);
+  return entry == entries_.end() ? std::string() : entry->second.error;
+}
+
+void ApplyLedger::forget(const std::string& key) { entries_.erase(key); }
+
+uint64_t ApplyLedger::next_retry_ms() const {
+  uint64_t next = 0;
+  for (const auto& [key, entry] : entries_) {
+    if (entry.failures == 0) continue;
+    const uint64_t at = entry.at_ms + kRetry.after(entry.failures);
+    next = next == 0 ? at : std::min(next, at);
+  }
+  return next;
+}
+
+}  // namespace shima

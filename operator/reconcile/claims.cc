@@ -1,0 +1,58 @@
+#include "operator/reconcile/claims.h"
+
+#include <algorithm>
+#include <iterator>
+#include <tuple>
+
+#include "operator/desired/site_map.h"
+#include "operator/reconcile/object_fields.h"
+#include "operator/spec/shima_cluster_spec.h"
+#include "operator/status/conditions.h"
+
+namespace shima {
+
+bool Claimant::is_older_than(const Claimant& other) const {
+  return std::tie(created, uid) < std::tie(other.created, other.uid);
+}
+
+Claimant claimant_of(const nlohmann::json& cluster, const std::vector<NodeView>& nodes) {
+  Claimant claimant{.name_space = namespace_of(cluster),
+                    .name = name_of(cluster),
+                    .uid = text_at(cluster, "/metadata/uid"),
+                    .created = text_at(cluster, "/metadata/creationTimestamp")};
+  const auto spec = read_cluster_spec(cluster.value("spec", nlohmann::json::object()));
+  if (!spec) return claimant;
+  claimant.csi = spec->csi.enabled;
+  for (const auto& [site, names] : map_sites(*spec, nodes, {}).nodes_of_site)
+    claimant.nodes.insert(claimant.nodes.end(), names.begin(), names.end());
+  std::sort(claimant.nodes.begin(), claimant.nodes.end());
+  return claimant;
+}
+
+std::vector<std::string> claimed_by_others(const Claimant& own, const std::vector<Claimant>& all) {
+  std::vector<std::string> sentences;
+  for (const Claimant& other : all) {
+    if (other.uid == own.uid || !other.is_older_than(own)) continue;
+    const std::string who = "ShimaCluster " + other.name_space + "/" + other.name;
+    if (other.name_space == own.name_space) {
+      sentences.push_back(who +
+                          " is older and in the same namespace, where there can be one only; delete "
+                          "one of them, or make this one in another namespace");
+      continue;
+    }
+    std::vector<std::string> both;
+    std::set_intersection(own.nodes.begin(), own.nodes.end(), other.nodes.begin(), other.nodes.end(),
+                          std::back_inserter(both));
+    if (!both.empty())
+      sentences.push_back(who + " is older and has " + std::to_string(both.size()) +
+                          " of this one's nodes: " + told(both) +
+                          "; choose others by spec.topology of one of them");
+    if (own.csi && other.csi)
+      sentences.push_back(who +
+                          " is older and has the CSI driver shima.io, of which there can be one only; "
+                          "set spec.csi.enabled to false in one of them");
+  }
+  return sentences;
+}
+
+}  // namespace shima

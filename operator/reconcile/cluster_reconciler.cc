@@ -1,0 +1,200 @@
+#include "operator/reconcile/cluster_reconciler.h"
+
+#include <utility>
+
+#include "common/kubernetes/leader_lease.h"
+#include "operator/desired/inputs_reading.h"
+#include "operator/desired/object_labels.h"
+#include "operator/reconcile/claims.h"
+#include "operator/reconcile/object_fields.h"
+#include "operator/reconcile/resource_kinds.h"
+
+namespace shima {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kNotSyncedMs = 1'000;
+constexpr uint64_t kDeletionMs = 10'000;
+
+// RFC 3339, whole seconds, as metav1.Time wants it.
+std::string whole_seconds(uint64_t wall_us) { return micro_time(wall_us).substr(0, 19) + "Z"; }
+
+std::vector<ObjectPointer> of_cluster(const ObjectMap& all, const ClusterIdentity& cluster) {
+  std::vector<ObjectPointer> own;
+  const std::string prefix = cluster.name_space + "/";
+  for (auto each = all.lower_bound(prefix); each != all.end() && each->first.starts_with(prefix); ++each)
+    if (belongs_to(*each->second, cluster)) own.push_back(each->second);
+  return own;
+}
+
+std::vector<json> copies(const std::vector<ObjectPointer>& objects) {
+  std::vector<json> list;
+  for (const ObjectPointer& object : objects)
+    if (!is_ending(*object)) list.push_back(*object);
+  return list;
+}
+
+}  // namespace
+
+ClusterReconciler::ClusterReconciler(ObjectCalls& calls, const ObjectView& view,
+                                     std::function<std::set<std::string>()> api_kinds,
+                                     CoreWatch::Connect connect, ReconcilerOptions options,
+                                     ReconcilerClocks clocks, std::function<void(const std::string&)> wake)
+    : calls_(calls),
+      view_(view),
+      api_kinds_(std::move(api_kinds)),
+      connect_(std::move(connect)),
+      options_(std::move(options)),
+      clocks_(std::move(clocks)),
+      wake_(std::move(wake)) {}
+
+std::set<std::string> ClusterReconciler::keys() const {
+  std::set<std::string> keys;
+  for (const auto& [key, object] : view_.all(shima_cluster_kind()))
+    if (options_.namespaces.empty() || options_.namespaces.contains(namespace_of(*object))) keys.insert(key);
+  return keys;
+}
+
+ReconcileResult ClusterReconciler::reconcile(const std::string& key) {
+  const ObjectPointer object = view_.get(shima_cluster_kind(), key);
+  if (!object || !keys().contains(key)) {
+    states_.erase(key);
+    return {};
+  }
+  ClusterState& state = state_of(key);
+  // The watch has not heard of it yet; whoever acted on it now would make its objects again.
+  if (state.deleted_uid == text_at(*object, "/metadata/uid")) return {};
+  ClusterPass pass{.calls = calls_, .view = view_, .state = state, .now_ms = clocks_.clock.now_ms()};
+  pass.object = object;
+  look(pass);
+  if (knows_enough(pass)) {
+    check_claims(pass);
+    watch_core_servers(pass, key);
+    look_at_deletion(pass);
+    const bool may_go =
+        pass.status.deletion.asked && pass.status.deletion.known && pass.status.deletion.volumes.empty();
+    if (may_go && finish_deletion(pass)) {
+      state.deleted_uid = pass.identity.uid;
+      state.watch.reset();
+      return {};
+    }
+    if (!may_go) bring_about(pass);
+    if (pass.status.deletion.asked) pass.look_again_after(kDeletionMs);
+  }
+  tell(pass);
+  return {.failed = pass.api_is_away, .again_after_ms = pass.again_after_ms};
+}
+
+ClusterState& ClusterReconciler::state_of(const std::string& key) {
+  auto& state = states_[key];
+  if (!state) state = std::make_unique<ClusterState>(options_.settle_ms);
+  return *state;
+}
+
+void ClusterReconciler::look(ClusterPass& pass) const {
+  const json& object = *pass.object;
+  pass.identity = {namespace_of(object), name_of(object), text_at(object, "/metadata/uid")};
+  pass.status.generation = number_at(object, "/metadata/generation");
+  pass.status.now = whole_seconds(clocks_.wall_us());
+  pass.status.sites = pass.state.sites;
+  find_objects(pass);
+  pass.status.workloads = workload_views(pass.found);
+  static const auto nobody = [] {
+    auto none = std::make_shared<CoreSnapshot>();
+    none->health.error = "there are no core servers yet";
+    return std::shared_ptr<const CoreSnapshot>(none);
+  }();
+  pass.snapshot = pass.state.watch ? pass.state.watch->snapshot() : nobody;
+  pass.status.health = told_health(*pass.snapshot, pass.now_ms);
+}
+
+void ClusterReconciler::find_objects(ClusterPass& pass) const {
+  for (const auto& [name, node] : view_.all(node_kind())) pass.nodes.push_back(read_node(*node));
+  pass.found = {.stateful_sets = of_cluster(view_.all(stateful_set_kind()), pass.identity),
+                .deployments = of_cluster(view_.all(deployment_kind()), pass.identity),
+                .daemon_sets = of_cluster(view_.all(daemon_set_kind()), pass.identity),
+                .pods = of_cluster(view_.all(pod_kind()), pass.identity)};
+}
+
+// Whoever decides without having seen what is there would undo it.
+bool ClusterReconciler::knows_enough(ClusterPass& pass) const {
+  bool enough = true;
+  const auto look_at = [&](const ResourceKind& kind, bool needed) {
+    const Status trouble = view_.trouble(kind);
+    if (trouble.code() == Code::kPermissionDenied)
+      pass.failed({{"kind", kind.plural}}, "list and watch", trouble);
+    if (!needed || view_.watched(kind)) return;
+    enough = false;
+  };
+  for (const ResourceKind* kind : {&node_kind(), &pod_kind(), &stateful_set_kind(), &deployment_kind(),
+                                   &daemon_set_kind(), &shima_volume_kind()})
+    look_at(*kind, true);
+  for (const ResourceKind& kind : owned_kinds())
+    if (&kind != &stateful_set_kind()) look_at(kind, false);
+  if (!enough) pass.look_again_after(kNotSyncedMs);
+  return enough;
+}
+
+void ClusterReconciler::check_claims(ClusterPass& pass) const {
+  std::vector<Claimant> all;
+  for (const auto& [key, cluster] : view_.all(shima_cluster_kind())) {
+    all.push_back(claimant_of(*cluster, pass.nodes));
+    if (all.back().uid != pass.identity.uid)
+      pass.nodes_of_others.insert(all.back().nodes.begin(), all.back().nodes.end());
+  }
+  pass.status.claimed_by_others = claimed_by_others(claimant_of(*pass.object, pass.nodes), all);
+}
+
+void ClusterReconciler::bring_about(ClusterPass& pass) {
+  const auto spec = read_cluster_spec(pass.object->value("spec", json::object()));
+  if (!spec) {
+    pass.status.spec_error = spec.status().message();
+    return;
+  }
+  const ObservedCluster observed =
+      read_observed(pass.identity, copies(pass.found.stateful_sets), api_kinds_());
+  pass.desired = desired_objects(pass.identity, *spec, pass.nodes, observed);
+  pass.status.sites = pass.state.sites = pass.desired.sites;
+  pass.status.refused = pass.desired.refused;
+  pass.status.csi_wanted = spec->csi.enabled;
+  if (!pass.status.claimed_by_others.empty()) return;
+  for (WorkloadView& missing : missing_workloads(pass.desired.objects, pass.status.workloads))
+    pass.status.workloads.push_back(std::move(missing));
+  if (!pass.status.deletion.asked) hold_finalizer(pass);
+  apply_objects(pass);
+  remove_unwanted(pass);
+  restart_servers(pass);
+  write_volumes(pass);
+}
+
+void ClusterReconciler::watch_core_servers(ClusterPass& pass, const std::string& key) {
+  std::vector<std::string> out_of_service;
+  for (const NodeView& node : pass.nodes)
+    if (node.out_of_service) out_of_service.push_back(node.name);
+  const auto endpoints = core_endpoints(pass.found, pass.identity.name_space);
+  auto& watch = pass.state.watch;
+  if (!watch && endpoints.empty()) return;
+  if (!watch) {
+    watch = std::make_unique<CoreWatch>(connect_, options_.core_watch, clocks_.clock,
+                                        [wake = wake_, key] { wake(key); });
+    watch->start();
+  }
+  watch->set_endpoints(endpoints);
+  watch->set_out_of_service(out_of_service);
+  for (const FencingResult& each : watch->take_fenced())
+    pass.events.push_back(
+        {.warning = !each.status,
+         .reason = each.status ? "NodeFenced" : "NodeNotFencedYet",
+         .action = "Unpublish",
+         .note = "node " + each.node + " is out of service; volume " + each.volume + ": " +
+                 (each.status ? "nothing of it is taken any more" : each.status.message())});
+}
+
+void ClusterReconciler::tell(ClusterPass& pass) {
+  if (pass.api_is_away) return;
+  write_status(pass);
+  write_events(pass, {options_.instance, micro_time(clocks_.wall_us())});
+}
+
+}  // namespace shima

@@ -1,0 +1,46 @@
+// PURE: keeps a rolling upgrade from acting on old news.
+//
+// What core servers say counts only if they were asked after the last change of a pod, and long enough after
+// it that a server that is gone has lost its lease; and a pod that was told to go is waited for until the
+// watch shows that it goes.
+//
+// Times: one clock that never steps back. Threads: none.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "operator/core_view/core_snapshot.h"
+#include "operator/rollout/next_restart.h"
+
+namespace shima {
+
+class RestartGuard {
+ public:
+  static constexpr uint64_t kMaxAgeMs = 60'000;  // older words of core servers do not count
+  static constexpr uint64_t kUnseenMs = 30'000;  // so long a watch may take to show that a pod goes
+  // `settle_ms`: longer than the core servers' lease.
+  explicit RestartGuard(uint64_t settle_ms) : settle_ms_(settle_ms) {}
+
+  // The health that next_restart() may act on; not answered, and why, while it is too old.
+  HealthView trusted(const CoreSnapshot& snapshot, const std::vector<CoreServerPod>& pods, uint64_t now_ms);
+  // A pod was told to go just now.
+  void restarted(const std::string& pod, const std::string& uid, uint64_t now_ms);
+  // Whether the pod that was told to go last is still there as if nothing had happened. `uid`: of the pod of
+  // that name as the watch has it; empty: there is none.
+  bool is_pending(const std::string& uid, bool ending, uint64_t now_ms) const;
+  const std::string& restarted_pod() const { return pod_; }
+
+ private:
+  const uint64_t settle_ms_;
+  std::string seen_;         // the pods, as a text
+  uint64_t changed_ms_ = 0;  // when it changed last
+  std::string pod_, uid_;
+  uint64_t told_ms_ = 0;
+};
+
+// How old a snapshot may be for what is told to people.
+HealthView told_health(const CoreSnapshot& snapshot, uint64_t now_ms);
+
+}  // namespace shima

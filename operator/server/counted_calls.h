@@ -1,0 +1,50 @@
+// CountedCalls: ObjectCalls by an ApiClient, counted by verb and result, and only while this process may act.
+//
+// Threads: any. Errors: ApiClient's; kUnavailable without a call while `may_act` says no: a former leader
+// must not change anything any more.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "common/kubernetes/api_client.h"
+#include "operator/reconcile/object_api.h"
+
+namespace shima {
+
+class CountedCalls final : public ObjectCalls {
+ public:
+  // Both must outlive it.
+  CountedCalls(ApiClient& client, std::function<bool()> may_act)
+      : client_(client), may_act_(std::move(may_act)) {}
+
+  Result<nlohmann::json> apply(const ResourceKind& kind, const nlohmann::json& object) override;
+  Result<nlohmann::json> apply_status(const ResourceKind& kind, const nlohmann::json& object) override;
+  Result<nlohmann::json> create(const ResourceKind& kind, const nlohmann::json& object) override;
+  Result<nlohmann::json> merge_patch(const ResourceKind& kind, const std::string& name_space,
+                                     const std::string& name, const nlohmann::json& patch) override;
+  Status remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
+                const std::string& uid) override;
+  Status evict(const std::string& name_space, const std::string& pod) override;
+  // Not of the reconciler, and while another leads as well.
+  Result<bool> knows(const std::string& api_version, const std::string& kind);
+
+  // {verb, result}: "apply", "ok" or code_name().
+  std::map<std::pair<std::string, std::string>, uint64_t> counts() const;
+
+ private:
+  template <typename Call>
+  auto counted(const char* verb, Call call) -> decltype(call());
+  void count(const char* verb, const Status& status);
+
+  ApiClient& client_;
+  const std::function<bool()> may_act_;
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, uint64_t> counts_;
+};
+
+}  // namespace shima

@@ -1,0 +1,370 @@
+#include "operator/desired/desired_objects.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "accessserver/options/access_options.h"
+#include "coreserver/options/server_options.h"
+#include "csi/options/csi_options.h"
+#include "operator/desired/object_labels.h"
+#include "tests/unit/operator/desired/sample_cluster.h"
+
+namespace shima {
+namespace {
+
+using Json = nlohmann::json;
+
+// As Kubernetes starts a container: $(NAME) is its environment's value, $$ a dollar.
+std::vector<std::string> started_with(const Json& container) {
+  const std::map<std::string, std::string> environment = {
+      {"POD_NAME", "shima-core-a-1"}, {"POD_INDEX", "1"}, {"POD_IP", "10.0.0.7"}, {"NODE_NAME", "a-2"}};
+  std::vector<std::string> arguments;
+  for (const Json& argument : container.at("args")) {
+    std::string text = argument;
+    for (const auto& [name, value] : environment)
+      for (size_t at; (at = text.find("$(" + name + ")")) != std::string::npos;)
+        text.replace(at, name.size() + 3, value);
+    EXPECT_EQ(text.find("$("), std::string::npos) << text;
+    arguments.push_back(text);
+  }
+  return arguments;
+}
+
+template <typename Options>
+Result<Options> options_of(const Json& container, const std::vector<OptionSpec>& specs,
+                           const std::string& yaml, Result<Options> (*from)(const Config&)) {
+  std::vector<std::string> flags = started_with(container);
+  std::erase_if(flags, [](const std::string& flag) { return flag.starts_with("--config="); });
+  const auto config = parse_config(specs, yaml, "server.yaml", flags);
+  if (!config) return config.status();
+  return from(*config);
+}
+
+TEST(DesiredObjects, AreTheSameForTheSameInputs) {
+  const SampleCluster sample({"a", "b", "c"});
+  EXPECT_EQ(sample.desired().objects, sample.desired().objects);
+  SampleCluster shuffled = sample;
+  std::reverse(shuffled.nodes.begin(), shuffled.nodes.end());
+  EXPECT_EQ(sample.desired().objects, shuffled.desired().objects) << "the order of nodes says nothing";
+}
+
+TEST(DesiredObjects, EachIsThereOnce) {
+  SampleCluster sample({"a", "b", "c"});
+  sample.spec.core_servers.disks = {{.host_path = "/srv/0"}, {.host_path = "/srv/1"}};
+  std::set<std::string> seen;
+  for (const Json& object : sample.desired().objects)
+    EXPECT_TRUE(
+        seen.insert(object["kind"].get<std::string>() + "/" + object["metadata"]["name"].get<std::string>())
+            .second)
+        << object["kind"] << object["metadata"]["name"];
+}
+
+TEST(DesiredObjects, BearWhoseTheyAre) {
+  SampleCluster sample({"a"});
+  sample.spec.core_servers.disks = {{.host_path = "/srv/0"}};
+  const std::set<std::string> cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CSIDriver",
+                                              "StorageClass", "PersistentVolume"};
+  for (const Json& object : sample.desired().objects) {
+    const Json& meta = object["metadata"];
+    EXPECT_EQ(meta["labels"][kClusterLabel], "shima") << object;
+    EXPECT_EQ(meta["labels"][kClusterNamespaceLabel], "storage") << object;
+    EXPECT_EQ(meta["labels"][kManagedByLabel], "shima-operator") << object;
+    const bool has_namespace = !cluster_wide.contains(object["kind"]);
+    EXPECT_EQ(meta.contains("namespace"), has_namespace) << object;
+    EXPECT_EQ(meta.contains("ownerReferences"), has_namespace) << object;
+    if (has_namespace) {
+      EXPECT_EQ(meta["ownerReferences"][0]["uid"], "uid-1");
+    }
+  }
+}
+
+TEST(DesiredObjects, WithoutASiteAreOnlyAccounts) {
+  const DesiredCluster desired = SampleCluster({}).desired();
+  EXPECT_TRUE(names_of(desired, "StatefulSet").empty());
+  EXPECT_TRUE(names_of(desired, "DaemonSet").empty());
+  EXPECT_TRUE(names_of(desired, "Deployment").empty());
+}
+
+TEST(DesiredObjects, WithoutEtcdHaveNoServers) {
+  const DesiredCluster desired = SampleCluster({"a", "b"}).desired();  // no place for a witness
+  EXPECT_TRUE(names_of(desired, "StatefulSet").empty());
+  EXPECT_FALSE(desired.refused.empty());
+}
+
+TEST(CoreServerObjects, GiveTheServerOptionsThatItTakes) {
+  SampleCluster sample({"a", "b", "c"});
+  sample.spec.core_servers.options = {{"shards", "2"}, {"limits.lag_budget_bytes", "20GiB"}};
+  sample.spec.core_servers.disks = {{.size_bytes = 1ull << 40}, {.size_bytes = 1ull << 40}};
+  const DesiredCluster desired = sample.desired();
+  const Json container = pod_of(object_of(desired, "StatefulSet", "shima-core-a"))["containers"][0];
+  const std::string yaml = object_of(desired, "ConfigMap", "shima-core-a")["data"]["server.yaml"];
+  const auto options = options_of<ServerOptions>(container, server_option_specs(), yaml, server_options_from);
+  ASSERT_TRUE(options.is_ok()) << options.status().to_string();
+  EXPECT_EQ(options->name, "a/core-1");
+  EXPECT_EQ(options->failure_domain, "a-2");
+  EXPECT_EQ(options->client.address, "10.0.0.7");
+  const std::string advertised = "shima-core-a-1.shima-core-a.storage.svc";
+  EXPECT_EQ(options->client.advertise, advertised);
+  EXPECT_EQ(options->storage.advertise, advertised);
+  EXPECT_EQ(options->wan.advertise, advertised);
+  EXPECT_EQ(options->client.port, 7001);
+  EXPECT_EQ(options->storage.port, 7002);
+  EXPECT_EQ(options->wan.port, 7003);
+  EXPECT_EQ(options->control_port, 7000);
+  EXPECT_EQ(options->disks.size(), 2u);
+  EXPECT_EQ(options->shards, 2u);
+  EXPECT_EQ(options->lag_budget_bytes, 20ull << 30);
+  EXPECT_EQ(options->etcd_endpoints.size(), 3u);
+  EXPECT_EQ(options->site_labels.at("topology.kubernetes.io/zone"), "a");
+}
+
+TEST(CoreServerObjects, KeepServersOnHostsOfTheirOwn) {
+  SampleCluster sample({"a"});
+  const Json affinity =
+      pod_of(object_of(sample.desired(), "StatefulSet", "shima-core-a"))["affinity"]["podAntiAffinity"];
+  const Json term = affinity["requiredDuringSchedulingIgnoredDuringExecution"][0];
+  EXPECT_EQ(term["topologyKey"], "kubernetes.io/hostname");
+  EXPECT_FALSE(term["labelSelector"]["matchLabels"].contains(kSiteLabel))
+      << "a node whose site changed must not get a second server";
+  sample.spec.trial = true;
+  const DesiredCluster trial = sample.desired();
+  const Json pod = pod_of(object_of(trial, "StatefulSet", "shima-core-a"));
+  EXPECT_TRUE(pod["affinity"]["podAntiAffinity"].contains("preferredDuringSchedulingIgnoredDuringExecution"));
+  EXPECT_TRUE(has_argument(pod["containers"][0], "--failure_domain=$(POD_NAME)"))
+      << "or two servers of a host would not do for a volume";
+}
+
+TEST(CoreServerObjects, AreInTheirSiteAndWhereTheyAreTold) {
+  SampleCluster sample({"a"});
+  sample.spec.core_servers.node_selector = {{"disk", "fast"}};
+  sample.spec.core_servers.tolerations = Json::array({{{"key", "storage"}, {"operator", "Exists"}}});
+  for (NodeView& node : sample.nodes) node.labels["disk"] = "fast";
+  const Json pod = pod_of(object_of(sample.desired(), "StatefulSet", "shima-core-a"));
+  EXPECT_EQ(pod["nodeSelector"], Json::parse(R"({"topology.kubernetes.io/zone":"a","disk":"fast"})"));
+  EXPECT_EQ(pod["tolerations"].size(), 1u);
+}
+
+TEST(CoreServerObjects, HaveNoRightsTheyDoNotNeed) {
+  for (const bool on_host : {false, true}) {
+    SampleCluster sample({"a"});
+    if (on_host) sample.spec.core_servers.disks = {{.host_path = "/srv/0"}};
+    const Json pod = pod_of(object_of(sample.desired(), "StatefulSet", "shima-core-a"));
+    EXPECT_EQ(pod["automountServiceAccountToken"], false);
+    EXPECT_EQ(pod["securityContext"]["runAsNonRoot"], true);
+    EXPECT_EQ(pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
+    EXPECT_EQ(pod["containers"][0]["securityContext"]["capabilities"]["drop"], Json::array({"ALL"}));
+    EXPECT_EQ(pod.contains("initContainers"), on_host);
+    if (on_host) {
+      EXPECT_EQ(pod["initContainers"][0]["command"], Json::array({"chown", "10700:10700", "/disks/0"}));
+    }
+  }
+}
+
+TEST(CoreServerObjects, AreRestartedByTheOperatorAlone) {
+  const DesiredCluster desired = SampleCluster({"a"}).desired();
+  EXPECT_EQ(object_of(desired, "StatefulSet", "shima-core-a")["spec"]["updateStrategy"]["type"], "OnDelete");
+  EXPECT_EQ(object_of(desired, "StatefulSet", "shima-etcd-a")["spec"]["updateStrategy"]["type"], "OnDelete");
+}
+
+TEST(CoreServerObjects, AChangedConfigurationIsANewVersion) {
+  SampleCluster sample({"a"});
+  const auto version = [&] {
+    return object_of(sample.desired(), "StatefulSet",
+                     "shima-core-a")["spec"]["template"]["metadata"]["annotations"]["shima.io/configuration"]
+        .get<std::string>();
+  };
+  const std::string before = version();
+  sample.spec.core_servers.per_site = 3;
+  EXPECT_EQ(version(), before) << "one more server restarts nobody";
+  sample.spec.core_servers.disks.push_back({.size_bytes = 1ull << 40});
+  EXPECT_NE(version(), before);
+}
+
+TEST(CoreServerObjects, DollarsOfOptionsAreNotExpanded) {
+  SampleCluster sample({"a"});
+  sample.spec.core_servers.options = {{"log_level", "$(HOME)"}};
+  EXPECT_TRUE(
+      has_argument(pod_of(object_of(sample.desired(), "StatefulSet", "shima-core-a"))["containers"][0],
+                   "--log_level=$$(HOME)"));
+}
+
+TEST(HostDirectories, AreVolumesThatStayOnTheirNode) {
+  SampleCluster sample({"a"});
+  sample.spec.core_servers.disks = {{.host_path = "/srv/0"}, {.host_path = "/srv/1"}};
+  const DesiredCluster desired = sample.desired();
+  EXPECT_EQ(names_of(desired, "PersistentVolume"),
+            (std::vector<std::string>{"shima-storage-core-0-a-1", "shima-storage-core-0-a-2",
+                                      "shima-storage-core-1-a-1", "shima-storage-core-1-a-2"}));
+  const Json volume = object_of(desired, "PersistentVolume", "shima-storage-core-1-a-2");
+  EXPECT_EQ(volume["spec"]["hostPath"]["path"], "/srv/1");
+  EXPECT_EQ(
+      volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"],
+      Json::array({"a-2"}));
+  EXPECT_EQ(volume["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+  EXPECT_EQ(volume["metadata"]["labels"][kKeepLabel], "data");
+  const Json claim = object_of(desired, "StatefulSet", "shima-core-a")["spec"]["volumeClaimTemplates"][1];
+  for (const auto& [key, value] : claim["spec"]["selector"]["matchLabels"].items())
+    EXPECT_EQ(volume["metadata"]["labels"][key], value) << key;
+  EXPECT_EQ(claim["spec"]["storageClassName"], volume["spec"]["storageClassName"]);
+  EXPECT_EQ(object_of(desired, "StorageClass", "shima-host-directories-storage")["volumeBindingMode"],
+            "WaitForFirstConsumer");
+}
+
+TEST(HostDirectories, OfATrialHaveRoomForAllServersOnOneNode) {
+  SampleCluster sample({});
+  sample.add_node("only", "home");
+  sample.spec.trial = true;
+  sample.spec.core_servers.disks = {{.host_path = "/srv/0"}};
+  std::set<std::string> paths;
+  for (const Json& object : sample.desired().objects)
+    if (object["kind"] == "PersistentVolume") paths.insert(object["spec"]["hostPath"]["path"]);
+  EXPECT_EQ(paths, (std::set<std::string>{"/srv/0/0", "/srv/0/1"}));
+}
+
+TEST(HostDirectories, AreOnlyOnNodesThatServersMayUse) {
+  SampleCluster sample({"a"});
+  sample.spec.core_servers.disks = {{.host_path = "/srv/0"}};
+  sample.spec.core_servers.node_selector = {{"disk", "fast"}};
+  sample.nodes[0].labels["disk"] = "fast";
+  EXPECT_EQ(names_of(sample.desired(), "PersistentVolume"),
+            std::vector<std::string>{"shima-storage-core-0-a-1"});
+}
+
+TEST(HostDirectories, AreNotMadeForClaims) {
+  const DesiredCluster desired = SampleCluster({"a"}).desired();
+  EXPECT_TRUE(names_of(desired, "PersistentVolume").empty());
+  EXPECT_EQ(names_of(desired, "StorageClass"), std::vector<std::string>{"shima"});
+}
+
+TEST(AccessServerObjects, GiveTheServerOptionsThatItTakes) {
+  SampleCluster sample({"a", "b", "c"});
+  sample.spec.access_servers.options = {
+      {"nfs.exports", "10.0.0.0/8:rw:no_root_squash,10.1.0.0/16:ro:all_squash"}};
+  const DesiredCluster desired = sample.desired();
+  const Json container = pod_of(object_of(desired, "StatefulSet", "shima-access-b"))["containers"][0];
+  const auto options = options_of<AccessOptions>(container, access_option_specs(), "", access_options_from);
+  ASSERT_TRUE(options.is_ok()) << options.status().to_string();
+  EXPECT_EQ(options->name, "b/access-1");
+  EXPECT_EQ(options->core_endpoints.front(), "shima-core-b-0.shima-core-b.storage.svc:7000");
+  EXPECT_EQ(options->etcd_endpoints.size(), 3u);
+  EXPECT_EQ(options->export_rules.size(), 2u);
+  EXPECT_EQ(options->nfs_port, 2049);
+  EXPECT_EQ(object_of(desired, "Service", "shima-access-b")["spec"]["ports"][0]["port"], 2049);
+}
+
+TEST(AccessServerObjects, AreNotMadeIfNoneAreWanted) {
+  SampleCluster sample({"a"});
+  sample.spec.access_servers.per_site = 0;
+  const DesiredCluster desired = sample.desired();
+  EXPECT_TRUE(find_object(desired, "StatefulSet", "shima-access-a").is_null());
+  EXPECT_TRUE(find_object(desired, "PodDisruptionBudget", "shima-access-a").is_null());
+  const auto options =
+      options_of<CsiOptions>(pod_of(object_of(desired, "DaemonSet", "shima-csi-node-a"))["containers"][0],
+                             csi_option_specs(), "", csi_options_from);
+  ASSERT_TRUE(options.is_ok()) << options.status().to_string();
+  EXPECT_TRUE(options->nfs_server.empty());
+}
+
+TEST(EtcdObjects, KnowEachOtherByTheSameNamesForEver) {
+  SampleCluster sample({"a", "b", "c"});
+  const auto initial = [&](const std::string& site) {
+    const Json set = object_of(sample.desired(), "StatefulSet", "shima-etcd-" + site);
+    for (const Json& argument : pod_of(set)["containers"][0]["args"])
+      if (argument.get<std::string>().starts_with("--initial-cluster=")) return argument.get<std::string>();
+    return std::string();
+  };
+  const std::string first = initial("a");
+  EXPECT_NE(first.find("shima-etcd-b-0=http://shima-etcd-b-0.shima-etcd-b.storage.svc:2380"),
+            std::string::npos)
+      << first;
+  EXPECT_EQ(initial("c"), first);
+  sample.observed.etcd_members_of_site = {{"a", 1}, {"b", 1}, {"c", 1}};
+  sample.add_node("d-1", "d");
+  EXPECT_EQ(initial("b"), first) << "a new site changes nothing";
+}
+
+TEST(EtcdObjects, TheWitnessIsInNeitherSite) {
+  SampleCluster sample({"a", "b"});
+  sample.nodes.push_back(sample_node("far", {{"role", "witness"}}));
+  sample.spec.etcd.witness_selector = {{"role", "witness"}};
+  const Json set = object_of(sample.desired(), "StatefulSet", "shima-witness");
+  EXPECT_EQ(pod_of(set)["nodeSelector"], Json::parse(R"({"role":"witness"})"));
+  const Json rule = pod_of(set)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+                               ["nodeSelectorTerms"][0]["matchExpressions"][0];
+  EXPECT_EQ(rule["operator"], "NotIn");
+  EXPECT_EQ(rule["values"], Json::array({"a", "b"}));
+  EXPECT_NE(set["spec"]["selector"],
+            object_of(sample.desired(), "StatefulSet", "shima-etcd-a")["spec"]["selector"]);
+}
+
+TEST(Policies, OneCoreServerOfAllSitesMayBeEvictedAtATime) {
+  const Json budget =
+      object_of(SampleCluster({"a", "b", "c"}).desired(), "PodDisruptionBudget", "shima-core");
+  EXPECT_EQ(budget["spec"]["maxUnavailable"], 1);
+  EXPECT_FALSE(budget["spec"]["selector"]["matchLabels"].contains(kSiteLabel));
+}
+
+TEST(Policies, OnlyServersReachEtcdAndTheServersPorts) {
+  const DesiredCluster desired = SampleCluster({"a"}).desired();
+  const Json etcd = object_of(desired, "NetworkPolicy", "shima-etcd");
+  ASSERT_GE(etcd["spec"]["ingress"].size(), 2u);
+  for (const Json& rule : etcd["spec"]["ingress"])
+    for (const Json& port : rule["ports"]) EXPECT_EQ(rule.contains("from"), port["port"] != 2381) << rule;
+  const Json core = object_of(desired, "NetworkPolicy", "shima-core");
+  ASSERT_GE(core["spec"]["ingress"].size(), 2u);
+  for (const Json& rule : core["spec"]["ingress"])
+    for (const Json& port : rule["ports"])
+      EXPECT_EQ(rule.contains("from"), port["port"] == 7002 || port["port"] == 7003) << rule;
+}
+
+TEST(StorageClasses, AreMadeAsAsked) {
+  SampleCluster sample({"a"});
+  sample.spec.storage_classes[0].is_default = true;
+  const Json object = object_of(sample.desired(), "StorageClass", "shima");
+  EXPECT_EQ(object["parameters"], Json::parse(R"({"ack":"all"})"));
+  EXPECT_EQ(object["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"], "true");
+}
+
+TEST(Csi, IsLeftOutIfItIsNotWanted) {
+  SampleCluster sample({"a"});
+  sample.spec.csi.enabled = false;
+  const DesiredCluster desired = sample.desired();
+  for (const char* kind : {"CSIDriver", "DaemonSet", "Deployment", "ClusterRole", "StorageClass"})
+    EXPECT_TRUE(names_of(desired, kind).empty()) << kind;
+}
+
+TEST(Csi, NodesAreToldTheirSite) {
+  const SampleCluster sample({"a", "b", "c"});
+  const Json set = object_of(sample.desired(), "DaemonSet", "shima-csi-node-b");
+  EXPECT_EQ(pod_of(set)["nodeSelector"], Json::parse(R"({"topology.kubernetes.io/zone":"b"})"));
+  const auto options =
+      options_of<CsiOptions>(pod_of(set)["containers"][0], csi_option_specs(), "", csi_options_from);
+  ASSERT_TRUE(options.is_ok()) << options.status().to_string();
+  EXPECT_EQ(options->site, "b");
+  EXPECT_EQ(options->core_endpoints.front(), "shima-core-b-0.shima-core-b.storage.svc:7000");
+  EXPECT_EQ(options->nfs_server, "shima-access-b.storage.svc:2049");
+}
+
+TEST(Csi, TheLabelOfListedSitesIsItsTopology) {
+  SampleCluster sample({});
+  sample.spec.topology.sites = {{"x", {{"row", "x"}}}};
+  sample.nodes = {sample_node("n", {{"row", "x"}})};
+  const DesiredCluster desired = sample.desired();
+  EXPECT_TRUE(has_argument(pod_of(object_of(desired, "DaemonSet", "shima-csi-node-x"))["containers"][0],
+                           "--topology-key=topology.shima.io/site"));
+  EXPECT_TRUE(has_argument(pod_of(object_of(desired, "Deployment", "shima-csi-controller"))["containers"][0],
+                           "--topology-key=topology.shima.io/site"));
+  EXPECT_EQ(desired.node_patches.size(), 1u);
+}
+
+TEST(Monitoring, IsMadeOnlyWhereItsKindsAreKnown) {
+  SampleCluster sample({"a"});
+  EXPECT_TRUE(names_of(sample.desired(), "ServiceMonitor").empty());
+  sample.observed.api_kinds = {"monitoring.coreos.com/v1/ServiceMonitor"};
+  EXPECT_EQ(names_of(sample.desired(), "ServiceMonitor").size(), 1u);
+  EXPECT_TRUE(names_of(sample.desired(), "PrometheusRule").empty());
+}
+
+}  // namespace
+}  // namespace shima

@@ -1,0 +1,131 @@
+#include "operator/reconcile/apply_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include "operator/reconcile/object_fields.h"
+
+namespace shima {
+namespace {
+
+using nlohmann::json;
+
+json service(int port) {
+  return {{"apiVersion", "v1"},
+          {"kind", "Service"},
+          {"metadata", {{"name", "one"}, {"namespace", "ns"}}},
+          {"spec", {{"port", port}}}};
+}
+
+// As the API server has it: with defaults, a version and a status.
+json on_server(int port, int version) {
+  json object = service(port);
+  object["spec"]["protocol"] = "TCP";
+  object["metadata"]["uid"] = "u1";
+  object["metadata"]["resourceVersion"] = std::to_string(version);
+  object["status"] = {{"observed", version}};
+  return object;
+}
+
+class ApplyLedgerTest : public testing::Test {
+ protected:
+  ApplyReason due(const json& wanted, const json* found, uint64_t now_ms, bool watched = true) {
+    return ledger_.due("k", wanted, found, watched, now_ms);
+  }
+  ApplyLedger ledger_;
+};
+
+TEST_F(ApplyLedgerTest, WhatIsNewIsApplied) { EXPECT_EQ(due(service(1), nullptr, 0), ApplyReason::kNew); }
+
+TEST_F(ApplyLedgerTest, NothingIsDoneWhileNothingChangesButStatusAndVersion) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  const json found = on_server(1, 9);
+  EXPECT_EQ(due(service(1), &found, 2000), ApplyReason::kNothing);
+}
+
+TEST_F(ApplyLedgerTest, WhatIsWantedOtherwiseIsApplied) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  const json found = on_server(1, 5);
+  EXPECT_EQ(due(service(2), &found, 1001), ApplyReason::kWantedChanged);
+}
+
+TEST_F(ApplyLedgerTest, WhatSomeoneElseChangedIsPutBack) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  const json found = on_server(7, 6);
+  EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kFoundChanged);
+}
+
+TEST_F(ApplyLedgerTest, AChangedLabelCountsAsMuchAsAChangedSpec) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  json found = on_server(1, 6);
+  found["metadata"]["labels"] = {{"a", "b"}};
+  EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kFoundChanged);
+}
+
+TEST_F(ApplyLedgerTest, AWatchThatIsBehindTheAnswerDoesNotCount) {
+  ledger_.applied("k", service(2), on_server(2, 5), 1000);
+  const json before = on_server(1, 4);
+  EXPECT_EQ(due(service(2), &before, 1001), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(2), nullptr, 1001), ApplyReason::kNothing);
+}
+
+TEST_F(ApplyLedgerTest, AnObjectThatWasSeenAndIsNotThereIsMadeAgainAtOnce) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  const json found = on_server(1, 5);
+  EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), nullptr, 1002), ApplyReason::kGone);
+}
+
+TEST_F(ApplyLedgerTest, AnObjectThatWasNeverSeenIsMadeAgainAfterAWhile) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kUnseenMs), ApplyReason::kGone);
+}
+
+TEST_F(ApplyLedgerTest, EverythingIsRenewedNowAndThenAlsoWhatIsNotWatched) {
+  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs - 1, false), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs, false), ApplyReason::kRenewal);
+}
+
+TEST_F(ApplyLedgerTest, ARefusalIsRememberedAndTriedAgainLaterAndLater) {
+  ledger_.refused("k", service(1), "forbidden", 1000);
+  EXPECT_EQ(ledger_.error_of("k"), "forbidden");
+  EXPECT_EQ(ledger_.next_retry_ms(), 2000u);
+  EXPECT_EQ(due(service(1), nullptr, 1999), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), nullptr, 2000), ApplyReason::kRetry);
+  ledger_.refused("k", service(1), "forbidden", 2000);
+  EXPECT_EQ(due(service(1), nullptr, 3999), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), nullptr, 4000), ApplyReason::kRetry);
+  EXPECT_EQ(due(service(2), nullptr, 2001), ApplyReason::kWantedChanged) << "another object may be taken";
+}
+
+TEST_F(ApplyLedgerTest, ASuccessEndsTheError) {
+  ledger_.refused("k", service(1), "forbidden", 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), 2000);
+  EXPECT_EQ(ledger_.error_of("k"), "");
+  EXPECT_EQ(ledger_.next_retry_ms(), 0u);
+}
+
+TEST(WrittenHash, IsTheSameForTheSameContentInAnyOrderAndDiffersOtherwise) {
+  const json a = json::parse(R"({"metadata":{"name":"x","resourceVersion":"1"},"spec":{"p":1,"q":[1,2]}})");
+  const json b =
+      json::parse(R"({"spec":{"q":[1,2],"p":1},"status":{},"metadata":{"resourceVersion":"2","name":"x"}})");
+  const json c = json::parse(R"({"spec":{"q":[2,1],"p":1},"metadata":{"name":"x"}})");
+  EXPECT_EQ(written_hash(a), written_hash(b));
+  EXPECT_NE(written_hash(a), written_hash(c));
+}
+
+TEST(ObjectFields, WhatIsMissingOrOfAnotherTypeIsEmpty) {
+  const json odd =
+      json::parse(R"({"metadata":[1],"spec":{"replicas":"many"},"status":{"conditions":{"a":1}}})");
+  EXPECT_EQ(name_of(odd), "");
+  EXPECT_EQ(label_of(odd, "x"), "");
+  EXPECT_EQ(number_at(odd, "/spec/replicas", 7), 7);
+  EXPECT_FALSE(has_true_condition(odd, "Ready"));
+  EXPECT_FALSE(is_owned_by(odd, "u"));
+  EXPECT_FALSE(is_ending(odd));
+  EXPECT_EQ(version_of(odd), 0u);
+  EXPECT_EQ(value_at(json(3), "/a"), nullptr);
+}
+
+}  // namespace
+}  // namespace shima

@@ -1,0 +1,133 @@
+// FakeKubernetes: an API server in memory, whose watches are never behind, for tests of the reconciler.
+//
+// Server-side apply is taken for a merge of one manager's objects. Threads: the calls of one at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "operator/reconcile/object_api.h"
+#include "operator/reconcile/object_fields.h"
+#include "operator/reconcile/resource_kinds.h"
+
+namespace shima {
+
+class FakeKubernetes final : public ObjectCalls, public ObjectView {
+ public:
+  using Json = nlohmann::json;
+
+  Result<Json> apply(const ResourceKind& kind, const Json& object) override {
+    return change("apply", kind, key_of(object), [&](Json& there) {
+      const Json status = there.value("status", Json());
+      const Json metadata = there.value("metadata", Json::object());
+      there = object;
+      for (const char* kept : {"uid", "creationTimestamp", "finalizers", "deletionTimestamp"})
+        if (metadata.contains(kept)) there["metadata"][kept] = metadata[kept];
+      if (!status.is_null()) there["status"] = status;
+    });
+  }
+  Result<Json> apply_status(const ResourceKind& kind, const Json& object) override {
+    if (!find(kind, key_of(object))) return Status(Code::kNotFound, "there is no such object");
+    return change("apply_status", kind, key_of(object),
+                  [&](Json& there) { there["status"] = object.at("status"); });
+  }
+  Result<Json> create(const ResourceKind& kind, const Json& object) override {
+    return change("create", kind, key_of(object), [&](Json& there) { there = object; });
+  }
+  Result<Json> merge_patch(const ResourceKind& kind, const std::string& name_space, const std::string& name,
+                           const Json& patch) override {
+    const std::string key = object_key(name_space, name);
+    if (!find(kind, key)) return Status(Code::kNotFound, "there is no such object");
+    return change("patch", kind, key, [&](Json& there) { there.merge_patch(patch); });
+  }
+  Status remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
+                const std::string&) override {
+    calls.push_back("delete " + kind.kind + " " + name);
+    if (const Status refusal = refuse("delete", kind); !refusal) return refusal;
+    objects_[kind_key(kind)].erase(object_key(name_space, name));
+    return Status::ok();
+  }
+  Status evict(const std::string& name_space, const std::string& pod) override {
+    calls.push_back("evict Pod " + pod);
+    if (const Status refusal = refuse("evict", pod_kind()); !refusal) return refusal;
+    objects_[kind_key(pod_kind())].erase(object_key(name_space, pod));
+    return Status::ok();
+  }
+
+  bool watched(const ResourceKind& kind) const override { return !unwatched.contains(kind.kind); }
+  Status trouble(const ResourceKind& kind) const override {
+    const auto found = unwatched.find(kind.kind);
+    return found == unwatched.end() ? Status::ok() : found->second;
+  }
+  ObjectPointer get(const ResourceKind& kind, const std::string& key) const override {
+    return find(kind, key);
+  }
+  ObjectMap all(const ResourceKind& kind) const override {
+    const auto found = objects_.find(kind_key(kind));
+    return found == objects_.end() || unwatched.contains(kind.kind) ? ObjectMap() : found->second;
+  }
+
+  // As if someone else wrote it.
+  void put(const ResourceKind& kind, Json object) {
+    object["apiVersion"] = kind.api_version;
+    object["kind"] = kind.kind;
+    stamp(object);
+    const std::string key = key_of(object);
+    objects_[kind_key(kind)][key] = std::make_shared<const Json>(std::move(object));
+  }
+  void edit(const ResourceKind& kind, const std::string& key, const std::function<void(Json&)>& how) {
+    Json object = *find(kind, key);
+    how(object);
+    put(kind, std::move(object));
+  }
+  void take(const ResourceKind& kind, const std::string& key) { objects_[kind_key(kind)].erase(key); }
+
+  size_t count_calls(const std::string& begin) const {
+    size_t count = 0;
+    for (const std::string& call : calls) count += call.starts_with(begin) ? 1 : 0;
+    return count;
+  }
+
+  std::vector<std::string> calls;           // "apply StatefulSet shima-core-a"
+  std::map<std::string, Status> unwatched;  // by kind: why
+  std::map<std::string, Status> refusals;   // by "VERB KIND" or "VERB"
+
+ private:
+  ObjectPointer find(const ResourceKind& kind, const std::string& key) const {
+    const auto of_kind = objects_.find(kind_key(kind));
+    if (of_kind == objects_.end()) return nullptr;
+    const auto found = of_kind->second.find(key);
+    return found == of_kind->second.end() ? nullptr : found->second;
+  }
+  Status refuse(const std::string& verb, const ResourceKind& kind) const {
+    for (const std::string& key : {verb + " " + kind.kind, verb})
+      if (const auto found = refusals.find(key); found != refusals.end()) return found->second;
+    return Status::ok();
+  }
+  Result<Json> change(const std::string& verb, const ResourceKind& kind, const std::string& key,
+                      const std::function<void(Json&)>& how) {
+    calls.push_back(verb + " " + kind.kind + " " + split_object_key(key).second);
+    if (const Status refusal = refuse(verb, kind); !refusal) return refusal;
+    const ObjectPointer there = find(kind, key);
+    Json object = there ? *there : Json::object();
+    how(object);
+    stamp(object);
+    objects_[kind_key(kind)][key] = std::make_shared<const Json>(object);
+    const Json* finalizers = value_at(object, "/metadata/finalizers");
+    if (is_ending(object) && (!finalizers || finalizers->empty())) objects_[kind_key(kind)].erase(key);
+    return object;
+  }
+  void stamp(Json& object) {
+    if (!object["metadata"].contains("uid")) object["metadata"]["uid"] = "uid-" + std::to_string(++last_);
+    object["metadata"]["resourceVersion"] = std::to_string(++last_);
+  }
+
+  std::map<std::string, ObjectMap> objects_;  // by kind
+  uint64_t last_ = 0;
+};
+
+}  // namespace shima
