@@ -15,6 +15,7 @@ using metadata::v1::JobRequest;
 namespace {
 
 constexpr uint64_t kMaxRetryMs = 1000;
+constexpr int kMaxAnswersThatTold = 2;
 
 uint64_t random_session() {
   std::random_device device;
@@ -101,7 +102,10 @@ void SessionKeeper::keep_alive() {
 void SessionKeeper::kept_alive(uint64_t sent_ms, uint64_t session, const JobReply& reply) {
   if (session != context_.session()) return;
   asking_session_ = 0;
-  if (context_.fenced()) return tell_answered(context_.options().fenced_errno);
+  if (context_.fenced()) {
+    std::ranges::move(std::exchange(to_answer_, {}), std::back_inserter(being_answered_));
+    return tell_answered(context_.options().fenced_errno);
+  }
   if (reply.error() == ESTALE) return lost(session);
   if (reply.error() != 0) {
     tell_answered(reply.error());
@@ -111,10 +115,13 @@ void SessionKeeper::kept_alive(uint64_t sent_ms, uint64_t session, const JobRepl
   // An answer is awaited before the data of an orphan can go.
   const bool told = hear_of(reply);
   schedule(told || again_ || !to_answer_.empty() ? 0 : context_.options().keep_alive_ms);
-  if (!told) tell_answered(0);
+  // While others delete files, each answer may tell of more orphans: whoever waits does not wait for their
+  // end.
+  if (!told || ++answers_that_told_ >= kMaxAnswersThatTold) tell_answered(0);
 }
 
 void SessionKeeper::tell_answered(int error) {
+  answers_that_told_ = 0;
   for (auto& done : std::exchange(being_answered_, {})) done(error);
 }
 

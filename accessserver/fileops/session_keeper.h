@@ -62,6 +62,7 @@ class SessionKeeper {
   bool again_ = false;           // one more is due after it
   std::vector<FileContext::ErrorDone> waiting_;
   std::vector<FileContext::ErrorDone> to_answer_, being_answered_;  // answer_for()
+  int answers_that_told_ = 0;  // KeepAlives since the last one that told of no orphans, with somebody waiting
   std::vector<std::function<void()>> listeners_;
   std::map<uint64_t, uint64_t> open_files_;  // inode, how many times
   std::set<uint64_t> orphans_;               // told of; those not open here go with the next KeepAlive

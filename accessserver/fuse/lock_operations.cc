@@ -64,16 +64,31 @@ bool set_type(short type, LockRange& lock) {
 
 void interrupted(fuse_req_t, void* waiting) { static_cast<WaitingLock*>(waiting)->interrupt(); }
 
-void wait_for_lock(const ReplyPtr& reply, LockRange lock) {
+// A POSIX lock that was granted. Meanwhile another thread of the process may have closed a descriptor of the
+// file, after which the owner is not known any more: its last close would leave the lock.
+struct Granted {
+  ReplyPtr reply;
+  uint64_t handle = 0;
+  bool posix_lock = false;
+
+  void answer(int error, uint64_t owner) const {
+    if (error == 0 && posix_lock) reply->server().open_files.lock_asked(handle, owner);
+    reply->error(error);
+  }
+};
+
+void wait_for_lock(const Granted& granted, LockRange lock) {
+  const ReplyPtr& reply = granted.reply;
   FuseServer& server = reply->server();
   auto waiting = std::make_shared<WaitingLock>(server.files);
   server.waiting_locks.add(waiting);
   fuse_req_interrupt_func(reply->request(), interrupted, waiting.get());
-  const uint64_t ticket = server.files.set_lock(std::move(lock), true, [reply, waiting](int error) {
+  const uint64_t owner = lock.owner();
+  const uint64_t ticket = server.files.set_lock(std::move(lock), true, [granted, owner, waiting](int error) {
     // After this call none can be running, and the kernel's next INTERRUPT finds nobody.
-    fuse_req_interrupt_func(reply->request(), nullptr, nullptr);
-    reply->server().waiting_locks.remove(waiting);
-    reply->error(error);
+    fuse_req_interrupt_func(granted.reply->request(), nullptr, nullptr);
+    granted.reply->server().waiting_locks.remove(waiting);
+    granted.answer(error, owner);
   });
   waiting->started(ticket);
 }
@@ -111,20 +126,23 @@ class StaleConflict {
 };
 using StaleConflictPtr = std::shared_ptr<StaleConflict>;
 
-void try_lock(const ReplyPtr& reply, const LockRange& lock, const StaleConflictPtr& stale) {
-  reply->server().files.set_lock(lock, false, [reply, lock, stale](int error) {
-    const auto again = [reply, lock, stale] { try_lock(reply, lock, stale); };
+void try_lock(const Granted& granted, const LockRange& lock, const StaleConflictPtr& stale) {
+  granted.reply->server().files.set_lock(lock, false, [granted, lock, stale](int error) {
+    const auto again = [granted, lock, stale] { try_lock(granted, lock, stale); };
     if (error == EAGAIN && stale->ask_again(lock.inode(), again)) return;
-    reply->error(error);
+    granted.answer(error, lock.owner());
   });
 }
 
-void set_lock(const ReplyPtr& reply, const LockRange& lock, bool wait) {
+void set_lock(const ReplyPtr& reply, uint64_t handle, const LockRange& lock, bool wait) {
   FuseServer& server = reply->server();
+  const Granted granted{
+      reply, handle,
+      lock.kind() == metadata::v1::LOCK_KIND_POSIX && lock.type() != metadata::v1::LOCK_TYPE_UNLOCK};
   if (lock.type() == metadata::v1::LOCK_TYPE_UNLOCK) wait = false;
   server.lock_releases.after(lock.inode(),
-                             [reply, lock, wait, stale = std::make_shared<StaleConflict>(server)] {
-                               wait ? wait_for_lock(reply, lock) : try_lock(reply, lock, stale);
+                             [granted, lock, wait, stale = std::make_shared<StaleConflict>(server)] {
+                               wait ? wait_for_lock(granted, lock) : try_lock(granted, lock, stale);
                              });
 }
 
@@ -136,7 +154,7 @@ void set_posix_lock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, s
   lock.set_kind(metadata::v1::LOCK_KIND_POSIX);
   if (!set_range(*wanted, lock) || !set_type(wanted->l_type, lock)) return reply->error(EINVAL);
   if (lock.type() != metadata::v1::LOCK_TYPE_UNLOCK) server.open_files.lock_asked(info->fh, info->lock_owner);
-  set_lock(reply, lock, wait != 0);
+  set_lock(reply, info->fh, lock, wait != 0);
 }
 
 void set_flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, int operation) {
@@ -159,7 +177,7 @@ void set_flock(fuse_req_t request, fuse_ino_t node, fuse_file_info* info, int op
   if (lock.type() != metadata::v1::LOCK_TYPE_UNLOCK) {
     reply->server().open_files.flock_asked(info->fh, info->lock_owner);
   }
-  set_lock(reply, lock, (operation & LOCK_NB) == 0);
+  set_lock(reply, info->fh, lock, (operation & LOCK_NB) == 0);
 }
 
 void answer_test(const ReplyPtr& reply, const JobReply& answer) {

@@ -16,6 +16,7 @@ from cluster import Cluster, FILE_PROGRAMS, LONG, MIB, expect, run_scenarios, sa
 from files_clients import Client, check_records, missing
 
 VOLUME = "raced"
+PAGE = 4096
 MANY = 5 if LONG else 1
 SEED = int(os.environ.get("SHIMA_TEST_SEED", "1"))
 JITTER = random.Random(SEED)
@@ -282,8 +283,9 @@ MODELS = {"write": written, "truncate": truncated, "punch": punched, "append": a
 
 
 def any_change(source, client, cluster, size):
-    """Writes stay within a block: one of several blocks is several writes. An append's place is only safe from truncations
-    that make the file shorter (file_system.h)."""
+    """Writes stay within a block: one of several blocks is several writes. Those that go through a kernel's page cache begin at a page:
+    of others the kernel writes what is in the first page by a request of its own. An append's place is only safe from
+    truncations that make the file shorter (file_system.h)."""
     kinds = ["truncate", "truncate", "write", "write", "punch"] if client in cluster.fuse else ["truncate", "write"]
     kind = source.choice(kinds)
     if kind == "truncate":
@@ -291,6 +293,8 @@ def any_change(source, client, cluster, size):
     if kind == "punch":
         return kind, source.randrange(size), source.randrange(1, 300_000)
     offset = source.randrange(int(1.2 * size))
+    if client in cluster.fuse:
+        offset -= offset % PAGE
     length = min(source.choice((100, 4096, 50_000)), MIB - offset % MIB)
     return kind, offset, source.randbytes(1) * length
 

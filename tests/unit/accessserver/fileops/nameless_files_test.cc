@@ -1,6 +1,7 @@
 // Files whose last name is gone: who has them open, and keeping them (R21).
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -89,6 +90,36 @@ TEST_F(NamelessFiles, AreNotHeldWhenTheyAreGone) {
   one.files().opened(file);
   EXPECT_EQ(one.hold(file), ESTALE);
   one.files().closed(file);
+}
+
+// Each sign of life takes so long that others have deleted more files by then: there is always another
+// orphan.
+TEST_F(NamelessFiles, AreHeldAlthoughOthersGoOnDeleting) {
+  MemoryVolume slow{{.block_size = 65536, .max_delay_ms = 30}};
+  BlockingFileSystem one(slow, talkative_options());
+  const uint64_t file = one.create("file");
+  one.files().opened(file);
+  ASSERT_EQ(one.remove("file"), 0);
+  std::atomic<bool> held = false;
+  std::thread deleting([&] {
+    for (uint64_t i = 0; !held; ++i) {
+      JobRequest make, remove;
+      make.mutable_create()->set_parent(kRootInode);
+      make.mutable_create()->set_name("other-" + std::to_string(i));
+      make.mutable_create()->set_type(metadata::v1::FILE_TYPE_REGULAR);
+      make.mutable_create()->set_how(metadata::v1::Create::GUARDED);
+      remove.mutable_remove()->set_parent(kRootInode);
+      remove.mutable_remove()->set_name(make.create().name());
+      EXPECT_EQ(slow.run_now(make).error(), 0);
+      EXPECT_EQ(slow.run_now(remove).error(), 0);
+    }
+  });
+  const uint64_t before = slow.count(JobRequest::kKeepAlive);
+  EXPECT_EQ(one.hold(file), 0);
+  const uint64_t signs_of_life = slow.count(JobRequest::kKeepAlive) - before;
+  held = true;
+  deleting.join();
+  EXPECT_LE(signs_of_life, 5u) << "who opens a file waits until others have deleted theirs";
 }
 
 TEST_F(NamelessFiles, AreAnErrorWhenTheVolumeCannotBeTold) {

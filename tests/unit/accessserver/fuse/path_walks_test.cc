@@ -41,10 +41,18 @@ TEST_F(Walks, OfThreadsThatShareAPlaceTheNewestCounts) {
   EXPECT_TRUE(walks.take(10 + PathWalks::kSlots, 9));
 }
 
-TEST_F(Walks, OfThreadsWithoutANumberAreNotKept) {
-  walks.found(0, 7);
-  EXPECT_FALSE(walks.take(0, 7));
+TEST_F(Walks, OfThreadsWithoutANumberCountForAllOfThemForAWhile) {
   EXPECT_FALSE(walks.take(0, 0));
+  walks.found(0, 7);
+  walks.found(0, 8);
+  walks.forget(0);  // which of them did something else is not known
+  EXPECT_TRUE(walks.take(0, 7));
+  EXPECT_TRUE(walks.take(0, 7)) << "by another one";
+  EXPECT_TRUE(walks.take(0, 8));
+  EXPECT_FALSE(walks.take(10, 7));
+  EXPECT_FALSE(walks.take(0, 9));
+  now += PathWalks::kLongest + milliseconds(1);
+  EXPECT_FALSE(walks.take(0, 7));
 }
 
 }  // namespace
