@@ -219,11 +219,12 @@ Result<json> ApiClient::merge_patch(const ResourceKind& kind, const std::string&
 }
 
 Status ApiClient::remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
-                         const std::string& uid) {
+                         const std::string& uid, const std::string& resource_version) {
   Result<std::string> path = object_path(kind, name_space, name);
   if (!path) return path.status();
   json options{{"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
-  if (!uid.empty()) options["preconditions"] = {{"uid", uid}};
+  if (!uid.empty()) options["preconditions"]["uid"] = uid;
+  if (!resource_version.empty()) options["preconditions"]["resourceVersion"] = resource_version;
   Result<std::string> body = text_of_object(options);
   if (!body) return body.status();
   const Status status = impl_->call({"DELETE", *path, std::move(*body)}).status();

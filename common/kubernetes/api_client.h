@@ -66,9 +66,10 @@ class ApiClient {
   // RFC 7386 merge patch.
   Result<nlohmann::json> merge_patch(const ResourceKind& kind, const std::string& name_space,
                                      const std::string& name, const nlohmann::json& patch);
-  // kOk also if it was not there. `uid`: only that very object; empty: any.
+  // kOk also if it was not there. `uid`: only that very object; `resource_version`: only in that very state;
+  // empty: any. kConflict: it is another one.
   Status remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
-                const std::string& uid = {});
+                const std::string& uid = {}, const std::string& resource_version = {});
   // policy/v1 Eviction of a pod, which respects PodDisruptionBudgets: kUnavailable (429) while they forbid
   // it.
   Status evict(const std::string& name_space, const std::string& pod);

@@ -25,6 +25,7 @@ struct CoreWatch::Impl {
   Connect connect;
   CoreWatchOptions options;
   const Clock& clock;
+  MayFence may_fence;
   std::function<void()> on_look;
 
   mutable std::mutex mutex;
@@ -131,6 +132,7 @@ struct CoreWatch::Impl {
     }
     for (const auto& [volume, node] : publications_to_take(volumes, nodes)) {
       if (is_stopping()) return;
+      if (!may_fence(node)) continue;
       const Status status = servers->unpublish(volume, node);
       log(status ? LogLevel::kInfo : LogLevel::kWarning, "operator",
           "fencing of node " + node + ", out of service, from volume " + volume + ": " +
@@ -179,9 +181,9 @@ struct CoreWatch::Impl {
   }
 };
 
-CoreWatch::CoreWatch(Connect connect, CoreWatchOptions options, const Clock& clock,
+CoreWatch::CoreWatch(Connect connect, CoreWatchOptions options, const Clock& clock, MayFence may_fence,
                      std::function<void()> on_look)
-    : impl_(new Impl{std::move(connect), options, clock, std::move(on_look)}) {
+    : impl_(new Impl{std::move(connect), options, clock, std::move(may_fence), std::move(on_look)}) {
   auto first = std::make_shared<CoreSnapshot>();
   first->health.error = "the core servers have not been asked yet";
   impl_->newest = std::move(first);

@@ -2,7 +2,8 @@
 //
 // A look asks any one server for health and volumes, and the home's servers for lag and usage of some volumes
 // (volume_rounds.h), so that a look stays cheap with 10,000 of them. It also fences: publications of nodes
-// that are out of service are taken away, again in each look until none is left.
+// that are out of service are taken away, again in each look until none is left. Before each one it is asked
+// whether the node still is (`may_fence`), since a look takes a while.
 //
 // Threads: all methods from any thread; `on_look` is called on the watch's thread after each look, and may
 // call everything but stop().
@@ -31,9 +32,12 @@ struct CoreWatchOptions {
 
 class CoreWatch {
  public:
+  // Whether a node's publications may be taken away at this moment. Called on the watch's thread.
+  using MayFence = std::function<bool(const std::string& node)>;
   using Connect = std::function<std::unique_ptr<CoreServers>(const std::vector<std::string>& endpoints)>;
 
-  CoreWatch(Connect connect, CoreWatchOptions options, const Clock& clock, std::function<void()> on_look);
+  CoreWatch(Connect connect, CoreWatchOptions options, const Clock& clock, MayFence may_fence,
+            std::function<void()> on_look);
   ~CoreWatch();  // stop()
   CoreWatch(const CoreWatch&) = delete;
   CoreWatch& operator=(const CoreWatch&) = delete;

@@ -19,8 +19,7 @@ Json rule(const char* group, std::vector<std::string> resources, std::vector<std
 }
 
 Json account(const ClusterPlan& plan, const char* name, const Part& part) {
-  Json object = namespaced_object(plan.cluster, {"v1", "ServiceAccount"}, name, part);
-  return object;
+  return namespaced_object(plan.cluster, {"v1", "ServiceAccount"}, name, part);
 }
 
 Json controller_cluster_role(const ClusterPlan& plan, const std::string& name) {
@@ -60,7 +59,7 @@ void grant(const ClusterPlan& plan, Json& binding, const char* role_kind, const 
 }  // namespace
 
 Objects account_objects(const ClusterPlan& plan) {
-  Objects objects = {account(plan, kServerAccount, {})};
+  Objects objects = {lasting_object(plan.cluster, {"v1", "ServiceAccount"}, kServerAccount, {})};
   objects.front()["automountServiceAccountToken"] = false;
   if (!plan.spec.csi.enabled) return objects;
   const std::string name = cluster_wide_name(plan.cluster.name_space, "csi-controller");

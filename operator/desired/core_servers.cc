@@ -49,14 +49,14 @@ std::string configuration(const SiteOfServers& s) {
 }
 
 Json config_map(const SiteOfServers& s) {
-  Json object = namespaced_object(s.plan.cluster, {"v1", "ConfigMap"}, s.name, s.part);
+  Json object = lasting_object(s.plan.cluster, {"v1", "ConfigMap"}, s.name, s.part);
   object["data"] = {{"server.yaml", configuration(s)}};
   return object;
 }
 
 // Names of servers that are not ready too: they find each other before they serve.
 Json service(const SiteOfServers& s) {
-  Json object = namespaced_object(s.plan.cluster, {"v1", "Service"}, s.name, s.part);
+  Json object = lasting_object(s.plan.cluster, {"v1", "Service"}, s.name, s.part);
   object["spec"] = {{"clusterIP", "None"},
                     {"publishNotReadyAddresses", true},
                     {"selector", pod_selector(s.plan.cluster, s.part)},
@@ -127,7 +127,7 @@ Json stateful_set(const SiteOfServers& s) {
   for (size_t i = 0; i < s.plan.spec.core_servers.disks.size(); ++i)
     claims.push_back(
         claim_template(s.plan.cluster, kCoreComponent, disk_name(i), s.plan.spec.core_servers.disks[i], i));
-  Json object = namespaced_object(s.plan.cluster, {"apps/v1", "StatefulSet"}, s.name, s.part);
+  Json object = lasting_object(s.plan.cluster, {"apps/v1", "StatefulSet"}, s.name, s.part);
   // A changed configuration is a new version: the operator restarts for it.
   const Json annotations = {{"shima.io/configuration", content_hash(configuration(s))}};
   object["spec"] = {

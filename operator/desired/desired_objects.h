@@ -7,13 +7,15 @@
 // is.
 //
 // Who carries it out: an object that bears the cluster's labels and is not among `objects` is deleted, unless
-// it has kKeepLabel. StatefulSets of core servers and etcd are OnDelete: their pods are restarted by the
-// operator, one at a time. A StorageClass, CSIDriver or ClusterRole of the same name with another cluster's
-// labels is not taken away from it.
+// it has kKeepLabel, or is of etcd or a core server at a site that is not in `removed_sites`. StatefulSets of
+// core servers and etcd are OnDelete: their pods are restarted by the operator, one at a time. A
+// StorageClass, CSIDriver or ClusterRole of the same name with another cluster's labels is not taken away
+// from it.
 #pragma once
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,9 @@ struct DesiredCluster {
   std::map<std::string, nlohmann::json> node_patches;  // merge patches of Nodes, by name (node_labels.h)
   std::vector<std::string>
       refused;  // for people: what was asked for and is not done (scale down, ...), why, what to do
+  // Of spec.topology.removedSites, those that are not used any more: servers with data go only from these.
+  std::set<std::string> removed_sites;
+  bool has_etcd = false;  // its own or another's; without one no server is among `objects`
 };
 
 // `cluster`: namespace, name and uid of the ShimaCluster.

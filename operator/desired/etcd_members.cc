@@ -108,7 +108,7 @@ Json stateful_set(const ClusterPlan& plan, const std::string& site, uint32_t cou
   Json selector = pod_selector(plan.cluster, part), labels = object_labels(plan.cluster, part);
   // Without a site the selector alone would also take the other members.
   selector["shima.io/etcd"] = labels["shima.io/etcd"] = name;
-  Json object = namespaced_object(plan.cluster, {"apps/v1", "StatefulSet"}, name, part);
+  Json object = lasting_object(plan.cluster, {"apps/v1", "StatefulSet"}, name, part);
   object["spec"] = {
       {"replicas", count},
       {"serviceName", name},
@@ -127,7 +127,7 @@ Json service(const ClusterPlan& plan, const std::string& site) {
   const Part part{kEtcdComponent, site};
   Json selector = pod_selector(plan.cluster, part);
   selector["shima.io/etcd"] = etcd_name(site);
-  Json object = namespaced_object(plan.cluster, {"v1", "Service"}, etcd_name(site), part);
+  Json object = lasting_object(plan.cluster, {"v1", "Service"}, etcd_name(site), part);
   object["spec"] = {{"clusterIP", "None"},
                     {"publishNotReadyAddresses", true},
                     {"selector", selector},

@@ -22,7 +22,9 @@ struct NodeView {
 // Of the cluster's objects that are there already: what may not change any more, and what must not go.
 struct ObservedCluster {
   std::map<std::string, uint32_t> core_servers_of_site;  // replicas of each shima-core-SITE, by site
-  std::map<std::string, uint32_t> etcd_members_of_site;  // replicas of each shima-etcd-SITE; the witness: ""
+  // By site, the witness: "". Of the record (etcd_record.h); read_observed() gives the replicas of each
+  // shima-etcd-SITE, for where there is no record.
+  std::map<std::string, uint32_t> etcd_members_of_site;
   std::set<std::string>
       api_kinds;  // optional ones the API server knows: "monitoring.coreos.com/v1/ServiceMonitor"
 };

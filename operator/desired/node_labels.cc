@@ -13,7 +13,7 @@ std::map<std::string, nlohmann::json> node_label_patches(const SiteMap& sites,
     const auto now = node.labels.find(sites.label);
     const auto wanted = site_of_node.find(node.name);
     if (wanted == site_of_node.end()) {
-      if (now != node.labels.end())
+      if (now != node.labels.end() && !sites.keep_label.contains(node.name))
         patches[node.name] = {{"metadata", {{"labels", {{sites.label, nullptr}}}}}};
     } else if (now == node.labels.end() || now->second != wanted->second) {
       patches[node.name] = {{"metadata", {{"labels", {{sites.label, wanted->second}}}}}};

@@ -27,10 +27,16 @@ Json cluster_wide_object(const ClusterIdentity& cluster, const ObjectKind& kind,
           {"metadata", {{"name", name}, {"labels", object_labels(cluster, part)}}}};
 }
 
-Json namespaced_object(const ClusterIdentity& cluster, const ObjectKind& kind, const std::string& name,
-                       const Part& part) {
+Json lasting_object(const ClusterIdentity& cluster, const ObjectKind& kind, const std::string& name,
+                    const Part& part) {
   Json object = cluster_wide_object(cluster, kind, name, part);
   object["metadata"]["namespace"] = cluster.name_space;
+  return object;
+}
+
+Json namespaced_object(const ClusterIdentity& cluster, const ObjectKind& kind, const std::string& name,
+                       const Part& part) {
+  Json object = lasting_object(cluster, kind, name, part);
   object["metadata"]["ownerReferences"] = Json::array({{{"apiVersion", "shima.io/v1alpha1"},
                                                         {"kind", "ShimaCluster"},
                                                         {"name", cluster.name},

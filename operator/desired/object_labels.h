@@ -1,4 +1,4 @@
-// PURE: what every object of a ShimaCluster bears: labels that say whose it is, and an owner.
+// PURE: what every object of a ShimaCluster bears: labels that say whose it is, and mostly an owner.
 //
 // The operator deletes what bears the first three labels and is not wanted any more, but never what has
 // kKeepLabel: that stands for data.
@@ -44,6 +44,10 @@ nlohmann::json pod_selector(const ClusterIdentity& cluster, const Part& part);
 
 nlohmann::json namespaced_object(const ClusterIdentity& cluster, const ObjectKind& kind,
                                  const std::string& name, const Part& part);
+// Without an owner: Kubernetes deletes what is owned together with its ShimaCluster, and in a foreground
+// deletion before any finalizer is asked. So is what volumes need to live; the operator itself deletes it.
+nlohmann::json lasting_object(const ClusterIdentity& cluster, const ObjectKind& kind, const std::string& name,
+                              const Part& part);
 // Without an owner: the cluster is in a namespace, and could not be one.
 nlohmann::json cluster_wide_object(const ClusterIdentity& cluster, const ObjectKind& kind,
                                    const std::string& name, const Part& part);

@@ -1,6 +1,7 @@
 #include "operator/desired/site_map.h"
 
 #include <algorithm>
+#include <set>
 
 #include "operator/spec/label_syntax.h"
 
@@ -47,26 +48,67 @@ void map_by_label(const std::vector<NodeView>& nodes, SiteMap& map) {
                            "; these nodes are in no site: list the sites in spec.topology.sites instead");
 }
 
-void map_by_selectors(const std::vector<SiteEntry>& entries, const std::vector<NodeView>& nodes,
+std::string site_label_of(const NodeView& node) {
+  const auto found = node.labels.find(kOwnSiteLabel);
+  return found == node.labels.end() ? std::string() : found->second;
+}
+
+// A node that fits no entry, or several. An edit of the list must not end the mounts of those it forgot.
+void leave_where_it_is(const NodeView& node, const Names& fitting, const Names& kept, const Names& removed,
+                       SiteMap& map) {
+  const std::string site = site_label_of(node);
+  if (site.empty() && fitting.empty()) return;  // in no site, and nothing is wrong with that
+  const bool known = !site.empty() && (map.nodes_of_site.contains(site) || contains(kept, site));
+  if (known) map.nodes_of_site[site].push_back(node.name);
+  if (!known && contains(removed, site)) return;
+  if (!known && !site.empty()) map.keep_label.insert(node.name);
+  map.problems.push_back(
+      "node " + node.name +
+      (fitting.empty() ? " fits no entry of spec.topology.sites" : " fits sites " + some_of(fitting)) +
+      ", wanted one, and " +
+      (known
+           ? "stays in " + site + ", which its label " + kOwnSiteLabel + " says"
+           : "is in none" +
+                 (site.empty() ? "" : "; its label " + std::string(kOwnSiteLabel) + "=" + site + " stays")) +
+      "; change its labels, or matchLabels in spec.topology.sites");
+}
+
+void map_by_selectors(const TopologySpec& topology, const std::vector<NodeView>& nodes, const Names& kept,
                       SiteMap& map) {
-  for (const SiteEntry& entry : entries) map.nodes_of_site[entry.name];
+  for (const SiteEntry& entry : topology.sites) map.nodes_of_site[entry.name];
   for (const NodeView& node : nodes) {
     Names fitting;
-    for (const SiteEntry& entry : entries)
+    for (const SiteEntry& entry : topology.sites)
       if (fits(node, entry)) fitting.push_back(entry.name);
-    if (fitting.size() == 1) map.nodes_of_site[fitting.front()].push_back(node.name);
-    if (fitting.size() > 1)
-      map.problems.push_back(
-          "node " + node.name + " fits sites " + some_of(fitting) +
-          ", wanted one, and is in none; change its labels, or matchLabels in spec.topology.sites");
+    if (fitting.size() == 1) {
+      map.nodes_of_site[fitting.front()].push_back(node.name);
+    } else {
+      leave_where_it_is(node, fitting, kept, topology.removed_sites, map);
+    }
   }
 }
 
-// What is to go is not used any more, though nodes may still bear its name.
-void leave_out_removed(const Names& removed, SiteMap& map) {
+Names ready_ones(const std::vector<NodeView>& nodes, const Names& of) {
+  Names ready;
+  for (const NodeView& node : nodes)
+    if (node.ready && contains(of, node.name)) ready.push_back(node.name);
+  return ready;
+}
+
+// What is to go is not used any more, though nodes may still bear its name; but what serves mounts stays.
+void leave_out_removed(const Names& removed, const Names& kept, const std::vector<NodeView>& nodes,
+                       SiteMap& map) {
   for (const std::string& site : removed) {
     const auto found = map.nodes_of_site.find(site);
     if (found == map.nodes_of_site.end()) continue;
+    const Names ready = ready_ones(nodes, found->second);
+    if (contains(kept, site) && !ready.empty()) {
+      map.refused.push_back("site " + site + " stays though spec.topology.removedSites names it: its nodes " +
+                            some_of(ready) +
+                            " are Ready, and their mounts would end; drain these nodes, then delete " +
+                            "them or take their label " + map.label + " off");
+      continue;
+    }
     if (!found->second.empty())
       map.problems.push_back("site " + site + " is in spec.topology.removedSites, and its nodes " +
                              some_of(found->second) + " are still there; they are not used");
@@ -103,11 +145,11 @@ SiteMap map_sites(const ShimaClusterSpec& spec, const std::vector<NodeView>& nod
   map.label_is_ours = !spec.topology.sites.empty();
   map.label = map.label_is_ours ? kOwnSiteLabel : spec.topology.label;
   if (map.label_is_ours) {
-    map_by_selectors(spec.topology.sites, nodes, map);
+    map_by_selectors(spec.topology, nodes, kept, map);
   } else {
     map_by_label(nodes, map);
   }
-  leave_out_removed(spec.topology.removed_sites, map);
+  leave_out_removed(spec.topology.removed_sites, kept, nodes, map);
   keep_existing(kept, spec.topology.removed_sites, map);
   tell_empty_sites(kept, map);
   for (auto& [site, names] : map.nodes_of_site) std::sort(names.begin(), names.end());

@@ -33,6 +33,7 @@ ApplyReason ApplyLedger::due(const std::string& key, const json& wanted, const j
   const auto entry = entries_.find(key);
   if (entry == entries_.end()) return ApplyReason::kNew;
   Entry& last = entry->second;
+  last.waits = false;
   if (last.wanted_hash != json_hash(wanted)) return ApplyReason::kWantedChanged;
   if (last.failures > 0)
     return now_ms >= last.at_ms + kRetry.after(last.failures) ? ApplyReason::kRetry : ApplyReason::kNothing;
@@ -45,14 +46,27 @@ ApplyReason ApplyLedger::due_after_success(Entry& entry, const json* found, uint
   const bool unseen = !entry.seen && now_ms < entry.at_ms + kUnseenMs;
   if (!found) return unseen ? ApplyReason::kNothing : ApplyReason::kGone;
   if (unseen) return ApplyReason::kNothing;
-  return written_hash(*found) == entry.found_hash ? ApplyReason::kNothing : ApplyReason::kFoundChanged;
+  if (written_hash(*found) == entry.found_hash) return ApplyReason::kNothing;
+  entry.waits = now_ms < entry.put_back_ms + kPutBack.after(entry.put_back);
+  return entry.waits ? ApplyReason::kNothing : ApplyReason::kFoundChanged;
 }
 
-void ApplyLedger::applied(const std::string& key, const json& wanted, const json& answer, uint64_t now_ms) {
-  entries_[key] = {.wanted_hash = json_hash(wanted),
-                   .found_hash = written_hash(answer),
-                   .version = version_of(answer),
-                   .at_ms = now_ms};
+void ApplyLedger::applied(const std::string& key, const json& wanted, const json& answer, ApplyReason reason,
+                          uint64_t now_ms) {
+  Entry next{.wanted_hash = json_hash(wanted),
+             .found_hash = written_hash(answer),
+             .version = version_of(answer),
+             .at_ms = now_ms};
+  const Entry& last = entries_[key];
+  if (last.put_back > 0 && now_ms < last.put_back_ms + kPutBack.after(last.put_back) + kQuietMs) {
+    next.put_back = last.put_back;
+    next.put_back_ms = last.put_back_ms;
+  }
+  if (reason == ApplyReason::kFoundChanged) {
+    ++next.put_back;
+    next.put_back_ms = now_ms;
+  }
+  entries_[key] = std::move(next);
 }
 
 void ApplyLedger::refused(const std::string& key, const json& wanted, const std::string& error,
@@ -74,8 +88,9 @@ void ApplyLedger::forget(const std::string& key) { entries_.erase(key); }
 uint64_t ApplyLedger::next_retry_ms() const {
   uint64_t next = 0;
   for (const auto& [key, entry] : entries_) {
-    if (entry.failures == 0) continue;
-    const uint64_t at = entry.at_ms + kRetry.after(entry.failures);
+    if (entry.failures == 0 && !entry.waits) continue;
+    const uint64_t at = entry.failures > 0 ? entry.at_ms + kRetry.after(entry.failures)
+                                           : entry.put_back_ms + kPutBack.after(entry.put_back);
     next = next == 0 ? at : std::min(next, at);
   }
   return next;

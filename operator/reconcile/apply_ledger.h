@@ -2,9 +2,10 @@
 // with what is there now.
 //
 // Applied is what is new, what is wanted otherwise than before, what someone else has changed or deleted, and
-// everything anew after kRenewMs; what the API server refused, after a pause that grows. Each change is told
-// from the object's content, not from its version, since a version also changes with each status. What a
-// watch says may be older than the answer of the last apply: it counts only from that version on.
+// everything anew after kRenewMs; what the API server refused, and what others change again and again, after
+// a pause that grows. Each change is told from the object's content, not from its version, since a version
+// also changes with each status. What a watch says may be older than the answer of the last apply: it counts
+// only from that version on.
 //
 // Threads: none. Times: one clock that never steps back.
 #pragma once
@@ -26,20 +27,25 @@ class ApplyLedger {
   static constexpr uint64_t kRenewMs = 600'000;
   static constexpr uint64_t kUnseenMs = 30'000;  // so long a watch may take to show what was applied
   static constexpr RetryDelay kRetry{1'000, 60'000};
+  // After an object was put back: the pause before it is again. The first time there is none. A pause and a
+  // quarter of an hour without another change ends the growth.
+  static constexpr RetryDelay kPutBack{1'000, 300'000};
+  static constexpr uint64_t kQuietMs = 900'000;
 
   // `key`: of kind and object. `found`: what a watch has of it; nullptr: nothing. `watched`: whether there is
   // a watch of this kind; without one, only `wanted` and time count.
   ApplyReason due(const std::string& key, const nlohmann::json& wanted, const nlohmann::json* found,
                   bool watched, uint64_t now_ms);
-  // `answer`: the object as the API server has it now.
+  // `reason`: what due() said. `answer`: the object as the API server has it now.
   void applied(const std::string& key, const nlohmann::json& wanted, const nlohmann::json& answer,
-               uint64_t now_ms);
+               ApplyReason reason, uint64_t now_ms);
   void refused(const std::string& key, const nlohmann::json& wanted, const std::string& error,
                uint64_t now_ms);
   // The error of the last attempt; empty: it went well, or there was none.
   std::string error_of(const std::string& key) const;
   void forget(const std::string& key);
-  // When due() may say something else than now because of time alone, of keys that were refused; 0: none.
+  // When due() may say something else than now because of time alone, of keys that were refused or wait
+  // to be put back; 0: none.
   uint64_t next_retry_ms() const;
 
  private:
@@ -51,6 +57,9 @@ class ApplyLedger {
     bool seen = false;      // a watch has shown it, so if it is not there it is gone
     uint32_t failures = 0;  // in a row
     std::string error;
+    uint32_t put_back = 0;     // times, without a quiet while between them
+    uint64_t put_back_ms = 0;  // the last time
+    bool waits = false;        // changed by others, and to be put back after a pause
   };
   static ApplyReason due_after_success(Entry& entry, const nlohmann::json* found, uint64_t now_ms);
 

@@ -22,7 +22,7 @@ void apply_one(ClusterPass& pass, const ResourceKind& kind, const json& wanted) 
   log(reason == ApplyReason::kRenewal ? LogLevel::kDebug : LogLevel::kInfo, "operator",
       "apply " + told_object(wanted) + ": " + apply_reason_text(reason));
   const auto answer = pass.calls.apply(kind, wanted);
-  if (answer) return ledger.applied(key, wanted, *answer, pass.now_ms);
+  if (answer) return ledger.applied(key, wanted, *answer, reason, pass.now_ms);
   pass.failed(wanted, "apply", answer.status());
   log(LogLevel::kWarning, "operator", pass.status.apply_errors.back());
   if (!pass.api_is_away) ledger.refused(key, wanted, pass.status.apply_errors.back(), pass.now_ms);

@@ -6,7 +6,6 @@
 
 #include "operator/desired/site_map.h"
 #include "operator/reconcile/object_fields.h"
-#include "operator/spec/shima_cluster_spec.h"
 #include "operator/status/conditions.h"
 
 namespace shima {
@@ -15,18 +14,26 @@ bool Claimant::is_older_than(const Claimant& other) const {
   return std::tie(created, uid) < std::tie(other.created, other.uid);
 }
 
-Claimant claimant_of(const nlohmann::json& cluster, const std::vector<NodeView>& nodes) {
+Claimant ClaimReader::claimant_of(const nlohmann::json& cluster, const std::vector<NodeView>& nodes,
+                                  const std::vector<std::string>& kept) {
   Claimant claimant{.name_space = namespace_of(cluster),
                     .name = name_of(cluster),
                     .uid = text_at(cluster, "/metadata/uid"),
                     .created = text_at(cluster, "/metadata/creationTimestamp")};
-  const auto spec = read_cluster_spec(cluster.value("spec", nlohmann::json::object()));
-  if (!spec) return claimant;
-  claimant.csi = spec->csi.enabled;
-  for (const auto& [site, names] : map_sites(*spec, nodes, {}).nodes_of_site)
+  if (auto spec = read_cluster_spec(cluster.value("spec", nlohmann::json::object())))
+    readable_[claimant.uid] = std::move(spec).value();
+  const auto last = readable_.find(claimant.uid);
+  claimant.claims_all = last == readable_.end();
+  if (claimant.claims_all) return claimant;
+  claimant.csi = last->second.csi.enabled;
+  for (const auto& [site, names] : map_sites(last->second, nodes, kept).nodes_of_site)
     claimant.nodes.insert(claimant.nodes.end(), names.begin(), names.end());
   std::sort(claimant.nodes.begin(), claimant.nodes.end());
   return claimant;
+}
+
+void ClaimReader::keep_only(const std::set<std::string>& uids) {
+  std::erase_if(readable_, [&](const auto& each) { return !uids.contains(each.first); });
 }
 
 std::vector<std::string> claimed_by_others(const Claimant& own, const std::vector<Claimant>& all) {
@@ -38,6 +45,12 @@ std::vector<std::string> claimed_by_others(const Claimant& own, const std::vecto
       sentences.push_back(who +
                           " is older and in the same namespace, where there can be one only; delete "
                           "one of them, or make this one in another namespace");
+      continue;
+    }
+    if (other.claims_all) {
+      sentences.push_back(who +
+                          " is older, and its spec cannot be read, so that nobody knows which nodes it has; "
+                          "correct its spec (its condition SpecAccepted says what is wrong), or delete it");
       continue;
     }
     std::vector<std::string> both;

@@ -2,18 +2,22 @@
 //
 // Older is the one with the earlier metadata.creationTimestamp, then the lesser uid. A younger one that is in
 // the same namespace, or asks for a node or the CSI driver that an older one has, gets nothing, and says why;
-// what it has made already stays as it is.
+// what it has made already stays as it is. A cluster whose spec cannot be read any more claims what the last
+// one that could be read did; where none could, all that there is.
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "operator/desired/inputs.h"
+#include "operator/spec/shima_cluster_spec.h"
 
 namespace shima {
 
-// A ShimaCluster that stands for election. A cluster whose spec cannot be read has no nodes.
+// A ShimaCluster that stands for election.
 struct Claimant {
   std::string name_space;
   std::string name;
@@ -21,11 +25,23 @@ struct Claimant {
   std::string created;             // RFC 3339
   std::vector<std::string> nodes;  // that are in its sites
   bool csi = false;                // wants the CSI driver, which one cluster can have
+  bool claims_all = false;         // nobody knows what it asks for
 
   bool is_older_than(const Claimant& other) const;
 };
 
-Claimant claimant_of(const nlohmann::json& cluster, const std::vector<NodeView>& nodes);
+// Threads: one at a time.
+class ClaimReader {
+ public:
+  // `kept`: sites that the cluster has servers in.
+  Claimant claimant_of(const nlohmann::json& cluster, const std::vector<NodeView>& nodes,
+                       const std::vector<std::string>& kept);
+  // Forgets clusters that are gone.
+  void keep_only(const std::set<std::string>& uids);
+
+ private:
+  std::map<std::string, ShimaClusterSpec> readable_;  // the last spec that was, by uid
+};
 
 // Sentences for people; empty: `own` has what it asks for. `all` may contain `own`.
 std::vector<std::string> claimed_by_others(const Claimant& own, const std::vector<Claimant>& all);

@@ -45,10 +45,19 @@ struct ClusterPass {
   void look_again_after(uint64_t delay_ms);
 };
 
+// Whether there may be data: it was ready once, or has a ShimaVolume.
+bool was_used(const ClusterPass& pass);
+// Fills observed.etcd_members_of_site, from StatefulSets until then, from the record (etcd_record.h), which
+// is made first if there is none. False: where etcd's members are is not known, and nothing may be applied or
+// deleted; the status says why.
+bool settle_etcd_members(ClusterPass& pass, const ShimaClusterSpec& spec, ObservedCluster& observed);
+// True: there is none of this cluster any more.
+bool remove_etcd_record(ClusterPass& pass);
 // Server-side apply of desired.objects that need it; one's failure does not keep the others from it.
 void apply_objects(ClusterPass& pass);
 // Labels that say the site. `patches`: of node_label_patches().
 void label_nodes(ClusterPass& pass, const std::map<std::string, nlohmann::json>& patches);
+// Never takes StatefulSets, Services and ConfigMaps of etcd and core servers but those of removed sites.
 void remove_unwanted(ClusterPass& pass);
 // A rolling upgrade's next step, if there is one: etcd's members first, then core servers.
 void restart_servers(ClusterPass& pass);
@@ -56,6 +65,9 @@ void write_volumes(ClusterPass& pass);
 
 // metadata.finalizers: so that what has no owner is deleted, and volumes are not forgotten.
 inline constexpr char kFinalizer[] = "shima.io/cluster";
+// metadata.annotations: the uid of the ShimaCluster, written once nothing blocks its deletion and before its
+// servers are deleted; after that nobody can tell which volumes there are, and nobody is asked.
+inline constexpr char kDeletionDecided[] = "shima.io/deletion-decided";
 void hold_finalizer(ClusterPass& pass);
 // Fills status.deletion.
 void look_at_deletion(ClusterPass& pass);

@@ -6,6 +6,7 @@
 #include "operator/desired/inputs_reading.h"
 #include "operator/desired/object_labels.h"
 #include "operator/reconcile/claims.h"
+#include "operator/reconcile/lost_nodes.h"
 #include "operator/reconcile/object_fields.h"
 #include "operator/reconcile/resource_kinds.h"
 
@@ -26,6 +27,15 @@ std::vector<ObjectPointer> of_cluster(const ObjectMap& all, const ClusterIdentit
   for (auto each = all.lower_bound(prefix); each != all.end() && each->first.starts_with(prefix); ++each)
     if (belongs_to(*each->second, cluster)) own.push_back(each->second);
   return own;
+}
+
+// Of a ShimaCluster's servers.
+std::vector<std::string> sites_of(const json& cluster, const ObjectMap& stateful_sets) {
+  std::vector<std::string> sites;
+  for (const ObjectPointer& set : of_cluster(
+           stateful_sets, {namespace_of(cluster), name_of(cluster), text_at(cluster, "/metadata/uid")}))
+    if (std::string site = label_of(*set, kSiteLabel); !site.empty()) sites.push_back(std::move(site));
+  return sites;
 }
 
 std::vector<json> copies(const std::vector<ObjectPointer>& objects) {
@@ -136,14 +146,20 @@ bool ClusterReconciler::knows_enough(ClusterPass& pass) const {
   return enough;
 }
 
-void ClusterReconciler::check_claims(ClusterPass& pass) const {
+void ClusterReconciler::check_claims(ClusterPass& pass) {
   std::vector<Claimant> all;
   for (const auto& [key, cluster] : view_.all(shima_cluster_kind())) {
-    all.push_back(claimant_of(*cluster, pass.nodes));
+    all.push_back(
+        claims_.claimant_of(*cluster, pass.nodes, sites_of(*cluster, view_.all(stateful_set_kind()))));
     if (all.back().uid != pass.identity.uid)
       pass.nodes_of_others.insert(all.back().nodes.begin(), all.back().nodes.end());
   }
-  pass.status.claimed_by_others = claimed_by_others(claimant_of(*pass.object, pass.nodes), all);
+  std::set<std::string> there;
+  for (const Claimant& each : all) there.insert(each.uid);
+  claims_.keep_only(there);
+  const auto own_sites = sites_of(*pass.object, view_.all(stateful_set_kind()));
+  pass.status.claimed_by_others =
+      claimed_by_others(claims_.claimant_of(*pass.object, pass.nodes, own_sites), all);
 }
 
 void ClusterReconciler::bring_about(ClusterPass& pass) {
@@ -152,8 +168,10 @@ void ClusterReconciler::bring_about(ClusterPass& pass) {
     pass.status.spec_error = spec.status().message();
     return;
   }
-  const ObservedCluster observed =
-      read_observed(pass.identity, copies(pass.found.stateful_sets), api_kinds_());
+  // Before anything is made: what it makes is deleted with it.
+  if (pass.status.claimed_by_others.empty() && !pass.status.deletion.asked) hold_finalizer(pass);
+  ObservedCluster observed = read_observed(pass.identity, copies(pass.found.stateful_sets), api_kinds_());
+  if (!settle_etcd_members(pass, *spec, observed)) return;
   pass.desired = desired_objects(pass.identity, *spec, pass.nodes, observed);
   pass.status.sites = pass.state.sites = pass.desired.sites;
   pass.status.refused = pass.desired.refused;
@@ -161,7 +179,6 @@ void ClusterReconciler::bring_about(ClusterPass& pass) {
   if (!pass.status.claimed_by_others.empty()) return;
   for (WorkloadView& missing : missing_workloads(pass.desired.objects, pass.status.workloads))
     pass.status.workloads.push_back(std::move(missing));
-  if (!pass.status.deletion.asked) hold_finalizer(pass);
   apply_objects(pass);
   remove_unwanted(pass);
   restart_servers(pass);
@@ -169,19 +186,21 @@ void ClusterReconciler::bring_about(ClusterPass& pass) {
 }
 
 void ClusterReconciler::watch_core_servers(ClusterPass& pass, const std::string& key) {
-  std::vector<std::string> out_of_service;
-  for (const NodeView& node : pass.nodes)
-    if (node.out_of_service) out_of_service.push_back(node.name);
   const auto endpoints = core_endpoints(pass.found, pass.identity.name_space);
   auto& watch = pass.state.watch;
   if (!watch && endpoints.empty()) return;
   if (!watch) {
-    watch = std::make_unique<CoreWatch>(connect_, options_.core_watch, clocks_.clock,
+    const auto may_fence = [this](const std::string& node) {
+      return (!options_.may_act || options_.may_act()) && is_lost_now(view_, node);
+    };
+    watch = std::make_unique<CoreWatch>(connect_, options_.core_watch, clocks_.clock, may_fence,
                                         [wake = wake_, key] { wake(key); });
     watch->start();
   }
   watch->set_endpoints(endpoints);
-  watch->set_out_of_service(out_of_service);
+  watch->set_out_of_service(lost_nodes(pass.nodes));
+  for (ClusterEvent& event : events_of_ready_nodes_with_taint(pass.nodes, pass.snapshot->volumes))
+    pass.events.push_back(std::move(event));
   for (const FencingResult& each : watch->take_fenced())
     pass.events.push_back(
         {.warning = !each.status,

@@ -14,6 +14,7 @@
 
 #include "common/runtime/clock.h"
 #include "operator/core_view/core_watch.h"
+#include "operator/reconcile/claims.h"
 #include "operator/reconcile/cluster_pass.h"
 #include "operator/reconcile/object_api.h"
 
@@ -24,6 +25,7 @@ struct ReconcilerOptions {
   std::set<std::string> namespaces;  // that are looked after; empty: all
   uint64_t settle_ms = 10'000;       // longer than the core servers' lease; see restart_guard.h
   CoreWatchOptions core_watch;
+  std::function<bool()> may_act = {};  // whether this process leads; any thread; empty: it always does
 };
 
 struct ReconcileResult {
@@ -58,7 +60,7 @@ class ClusterReconciler {
   void look(ClusterPass& pass) const;
   void find_objects(ClusterPass& pass) const;
   bool knows_enough(ClusterPass& pass) const;
-  void check_claims(ClusterPass& pass) const;
+  void check_claims(ClusterPass& pass);
   void bring_about(ClusterPass& pass);
   void watch_core_servers(ClusterPass& pass, const std::string& key);
   void tell(ClusterPass& pass);
@@ -70,6 +72,7 @@ class ClusterReconciler {
   const ReconcilerOptions options_;
   const ReconcilerClocks clocks_;
   const std::function<void(const std::string& key)> wake_;
+  ClaimReader claims_;
   std::map<std::string, std::unique_ptr<ClusterState>> states_;
 };
 

@@ -30,7 +30,9 @@ struct ClusterState {
   nlohmann::json status_answer;      // the ShimaCluster after the last write of its status
   uint64_t volumes_done = 0;         // number of the snapshot that ShimaVolumes were compared with last
   uint64_t volumes_put_off = 0;
-  uint64_t classes_gone_ms = 0;  // a deletion: when its StorageClasses were deleted; 0: they were not
+  bool has_no_etcd_record = false;   // the API server said so when it was asked last
+  std::string deletion_decided_uid;  // of the ShimaCluster whose servers are being deleted
+  uint64_t classes_gone_ms = 0;      // a deletion: when its StorageClasses were deleted; 0: they were not
 };
 
 }  // namespace shima

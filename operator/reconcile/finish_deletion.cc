@@ -30,18 +30,54 @@ Result<json> write_finalizers(ClusterPass& pass, const json& list) {
 bool has_core_servers(const ClusterPass& pass) { return !server_sets(pass.found, kCoreComponent).empty(); }
 
 // Deletes what has no owner; true: nothing of it was there any more.
-bool remove_cluster_wide(ClusterPass& pass, bool only_classes) {
+bool remove_ownerless(ClusterPass& pass, bool only_classes) {
   bool clean = true;
   for (const ResourceKind& kind : owned_kinds()) {
-    if (kind.namespaced || (only_classes && kind.kind != kStorageClass) || !pass.view.watched(kind)) continue;
+    if ((only_classes && kind.kind != kStorageClass) || !pass.view.watched(kind)) continue;
     for (const ObjectPointer& object : unwanted_objects(pass.view.all(kind), {}, pass.identity)) {
+      if (is_owned_by(*object, pass.identity.uid)) continue;
       clean = false;
       log(LogLevel::kInfo, "operator", "delete " + told_object(*object) + " with its ShimaCluster");
-      const Status removed = pass.calls.remove(kind, {}, name_of(*object), text_at(*object, "/metadata/uid"));
+      const Status removed =
+          pass.calls.remove(kind, namespace_of(*object), name_of(*object), text_at(*object, "/metadata/uid"));
       if (!removed && removed.code() != Code::kConflict) pass.failed(*object, "delete", removed);
     }
   }
   return clean;
+}
+
+bool is_decided(const ClusterPass& pass) {
+  const json* annotations = value_at(*pass.object, "/metadata/annotations");
+  const bool written = annotations && annotations->is_object() &&
+                       annotations->value(kDeletionDecided, json()) == pass.identity.uid;
+  return written || pass.state.deletion_decided_uid == pass.identity.uid;
+}
+
+// Without classes nobody makes a volume any more; whether somebody did is asked again after that.
+bool no_volume_can_come(ClusterPass& pass) {
+  ClusterState& state = pass.state;
+  if (!remove_ownerless(pass, /*only_classes=*/true) || state.classes_gone_ms == 0) {
+    state.classes_gone_ms = pass.now_ms;
+    if (state.watch) state.watch->look_soon();
+    return false;
+  }
+  return !has_core_servers(pass) || pass.snapshot->taken_ms > state.classes_gone_ms;
+}
+
+// Written down before the servers go, or a restarted operator would take them for lost and make them again.
+bool decide(ClusterPass& pass) {
+  const json patch{{"metadata",
+                    {{"annotations", {{kDeletionDecided, pass.identity.uid}}},
+                     {"resourceVersion", text_at(*pass.object, "/metadata/resourceVersion")}}}};
+  const auto written =
+      pass.calls.merge_patch(shima_cluster_kind(), pass.identity.name_space, pass.identity.name, patch);
+  if (written) {
+    pass.state.deletion_decided_uid = pass.identity.uid;
+    pass.object = std::make_shared<const json>(*written);
+  } else if (written.status().code() != Code::kConflict) {
+    pass.failed(*pass.object, "write that its servers go", written.status());
+  }
+  return written.is_ok();
 }
 
 std::map<std::string, json> labels_to_take(const ClusterPass& pass) {
@@ -71,8 +107,12 @@ void look_at_deletion(ClusterPass& pass) {
   DeletionView& deletion = pass.status.deletion;
   deletion.asked = is_ending(*pass.object);
   if (!deletion.asked) return;
-  if (!has_core_servers(pass)) {  // nobody could have made a volume
+  if (is_decided(pass)) {
     deletion.known = true;
+    return;
+  }
+  if (!has_core_servers(pass)) {  // nobody can tell, unless nobody could have made a volume
+    deletion.known = !was_used(pass);
     return;
   }
   const bool fresh = pass.now_ms <= pass.snapshot->taken_ms + RestartGuard::kMaxAgeMs;
@@ -81,19 +121,9 @@ void look_at_deletion(ClusterPass& pass) {
 }
 
 bool finish_deletion(ClusterPass& pass) {
-  // Without classes nobody makes a volume any more; whether somebody did is asked again after that.
-  ClusterState& state = pass.state;
-  if (!remove_cluster_wide(pass, /*only_classes=*/true) || state.classes_gone_ms == 0) {
-    state.classes_gone_ms = pass.now_ms;
-    if (state.watch) state.watch->look_soon();
-    pass.look_again_after(1'000);
-    return false;
-  }
-  if (has_core_servers(pass) && pass.snapshot->taken_ms <= state.classes_gone_ms) {
-    pass.look_again_after(1'000);
-    return false;
-  }
-  if (!remove_cluster_wide(pass, /*only_classes=*/false) || pass.api_is_away) {
+  const bool decided = is_decided(pass) || (no_volume_can_come(pass) && decide(pass));
+  if (!decided || !remove_ownerless(pass, /*only_classes=*/false) || pass.api_is_away ||
+      !remove_etcd_record(pass)) {
     pass.look_again_after(1'000);
     return false;
   }

@@ -14,11 +14,14 @@ namespace shima {
 
 inline constexpr char kFieldManager[] = "shima-operator";
 
-// Calls that change something, each as ApiClient has it. They block.
+// Calls of the one that acts, each as ApiClient has it. They block. get(): where a watch that is a moment old
+// will not do.
 class ObjectCalls {
  public:
   virtual ~ObjectCalls() = default;
 
+  virtual Result<nlohmann::json> get(const ResourceKind& kind, const std::string& name_space,
+                                     const std::string& name) = 0;
   virtual Result<nlohmann::json> apply(const ResourceKind& kind, const nlohmann::json& object) = 0;
   virtual Result<nlohmann::json> apply_status(const ResourceKind& kind, const nlohmann::json& object) = 0;
   virtual Result<nlohmann::json> create(const ResourceKind& kind, const nlohmann::json& object) = 0;
@@ -26,6 +29,8 @@ class ObjectCalls {
                                              const std::string& name, const nlohmann::json& patch) = 0;
   virtual Status remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
                         const std::string& uid) = 0;
+  // Only if it is still as in `object`, which a watch has shown: kConflict otherwise.
+  virtual Status remove_as_seen(const ResourceKind& kind, const nlohmann::json& object) = 0;
   virtual Status evict(const std::string& name_space, const std::string& pod) = 0;
 };
 

@@ -12,6 +12,7 @@ const ResourceKind kPod{"v1", "Pod", "pods", true};
 const ResourceKind kStatefulSet{"apps/v1", "StatefulSet", "statefulsets", true};
 const ResourceKind kDeployment{"apps/v1", "Deployment", "deployments", true};
 const ResourceKind kDaemonSet{"apps/v1", "DaemonSet", "daemonsets", true};
+const ResourceKind kConfigMap{"v1", "ConfigMap", "configmaps", true};
 const ResourceKind kEvent{"events.k8s.io/v1", "Event", "events", true};
 
 const std::vector<ResourceKind> kOptional{
@@ -21,7 +22,7 @@ const std::vector<ResourceKind> kOptional{
 std::vector<ResourceKind> make_owned() {
   std::vector<ResourceKind> kinds{
       {"v1", "ServiceAccount", "serviceaccounts", true},
-      {"v1", "ConfigMap", "configmaps", true},
+      kConfigMap,
       {"rbac.authorization.k8s.io/v1", "Role", "roles", true},
       {"rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", true},
       {"rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false},
@@ -51,6 +52,7 @@ const ResourceKind& stateful_set_kind() { return kStatefulSet; }
 const ResourceKind& deployment_kind() { return kDeployment; }
 const ResourceKind& daemon_set_kind() { return kDaemonSet; }
 const ResourceKind& event_kind() { return kEvent; }
+const ResourceKind& config_map_kind() { return kConfigMap; }
 const std::vector<ResourceKind>& owned_kinds() { return kOwned; }
 const std::vector<ResourceKind>& optional_kinds() { return kOptional; }
 

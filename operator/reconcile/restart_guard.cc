@@ -36,7 +36,20 @@ HealthView RestartGuard::trusted(const CoreSnapshot& snapshot, const std::vector
   return snapshot.health;
 }
 
+void RestartGuard::mark_settling(std::vector<CoreServerPod>& pods, uint64_t now_ms) {
+  for (CoreServerPod& pod : pods) {
+    pod.settling = false;
+    if (!pod.up_to_date || pod.ready || pod.ending) {
+      unready_ms_.erase(pod.name);
+      continue;
+    }
+    const uint64_t since = unready_ms_.try_emplace(pod.name, now_ms).first->second;
+    pod.settling = now_ms < since + kSettlingMs;
+  }
+}
+
 void RestartGuard::restarted(const std::string& pod, const std::string& uid, uint64_t now_ms) {
+  unready_ms_.erase(pod);
   pod_ = pod;
   uid_ = uid;
   told_ms_ = changed_ms_ = now_ms;

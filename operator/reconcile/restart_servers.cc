@@ -22,11 +22,12 @@ void hold_back(RolloutStep& step, const std::string& reason) {
   step.reason = reason;
 }
 
-// A pod that does not serve is deleted, since it protects nothing; another is asked to go, which its
-// PodDisruptionBudget may forbid.
+// Asked to go, which its PodDisruptionBudget may forbid. A budget that is used up also protects a pod that
+// does not serve, though that one protects nothing: it is deleted, if it still is as the watch has shown it.
 Status end_pod(ClusterPass& pass, const nlohmann::json& pod) {
-  if (has_true_condition(pod, "Ready")) return pass.calls.evict(namespace_of(pod), name_of(pod));
-  return pass.calls.remove(pod_kind(), namespace_of(pod), name_of(pod), text_at(pod, "/metadata/uid"));
+  const Status evicted = pass.calls.evict(namespace_of(pod), name_of(pod));
+  if (evicted.code() != Code::kUnavailable || has_true_condition(pod, "Ready")) return evicted;
+  return pass.calls.remove_as_seen(pod_kind(), pod);
 }
 
 void carry_out(ClusterPass& pass, RolloutStep& step) {
@@ -59,11 +60,13 @@ std::string obstacle(const ClusterPass& pass) {
 }  // namespace
 
 void restart_servers(ClusterPass& pass) {
-  const auto pods = server_pods(pass.found, kCoreComponent);
+  auto pods = server_pods(pass.found, kCoreComponent);
+  auto etcd_pods = server_pods(pass.found, kEtcdComponent);
+  pass.state.guard.mark_settling(pods, pass.now_ms);
+  pass.state.guard.mark_settling(etcd_pods, pass.now_ms);
   const HealthView health = pass.state.guard.trusted(*pass.snapshot, pods, pass.now_ms);
   RolloutStep step = next_restart(server_sets(pass.found, kCoreComponent), pods, health);
-  const RolloutStep members =
-      next_member_restart(server_sets(pass.found, kEtcdComponent), server_pods(pass.found, kEtcdComponent));
+  const RolloutStep members = next_member_restart(server_sets(pass.found, kEtcdComponent), etcd_pods);
   if (members.kind != Kind::kDone) {  // core servers need etcd
     step.kind = members.kind;
     step.pod = members.pod;

@@ -29,7 +29,7 @@ void write_status(ClusterPass& pass) {
   const ApplyReason reason = state.ledger.due(kStatusKey, wanted, &found, true, pass.now_ms);
   if (reason == ApplyReason::kNothing) return;
   if (reason == ApplyReason::kNew && wanted == pass.status.previous)  // by whoever led before
-    return state.ledger.applied(kStatusKey, wanted, found, pass.now_ms);
+    return state.ledger.applied(kStatusKey, wanted, found, reason, pass.now_ms);
   log(LogLevel::kDebug, "operator",
       "status of " + told_object(before) + ": " +
           json::diff(pass.status.previous, wanted).dump(-1, ' ', false, json::error_handler_t::replace));
@@ -44,7 +44,7 @@ void write_status(ClusterPass& pass) {
     pass.look_again_after(5'000);
     return;
   }
-  state.ledger.applied(kStatusKey, wanted, as_content(*answer), pass.now_ms);
+  state.ledger.applied(kStatusKey, wanted, as_content(*answer), reason, pass.now_ms);
   state.status_answer = *answer;
   for (ClusterEvent& event : events_of_change(pass.status.previous, wanted))
     pass.events.push_back(std::move(event));

@@ -1,5 +1,6 @@
 #include "operator/render/rendering.h"
 
+#include "operator/desired/etcd_record.h"
 #include "operator/desired/inputs_reading.h"
 
 namespace shima {
@@ -48,8 +49,15 @@ Result<DesiredCluster> render(const RenderingInputs& inputs) {
   if (!spec) return spec.status();
   std::vector<NodeView> nodes;
   for (const Json& node : of_kind(inputs.nodes, "Node")) nodes.push_back(read_node(node));
-  return desired_objects(cluster, *spec, nodes,
-                         read_observed(cluster, of_kind(inputs.existing, "StatefulSet"), inputs.api_kinds));
+  ObservedCluster observed =
+      read_observed(cluster, of_kind(inputs.existing, "StatefulSet"), inputs.api_kinds);
+  for (const Json& object : of_kind(inputs.existing, "ConfigMap")) {
+    if (text_of(object, "/metadata/name", "") != kEtcdRecordName) continue;
+    const auto members = read_etcd_record(object);
+    if (!members) return members.status();
+    observed.etcd_members_of_site = *members;
+  }
+  return desired_objects(cluster, *spec, nodes, observed);
 }
 
 }  // namespace shima

@@ -14,11 +14,12 @@
 namespace shima {
 
 struct RenderingInputs {
-  std::vector<nlohmann::json> cluster;   // documents, of which one is the ShimaCluster
-  std::vector<nlohmann::json> nodes;     // Nodes, or Lists of them (kubectl get nodes -o json)
-  std::vector<nlohmann::json> existing;  // StatefulSets, or Lists of them: of a cluster that is there already
-  std::set<std::string> api_kinds;       // as ObservedCluster::api_kinds
-  std::string name_space;                // where the ShimaCluster does not say one
+  std::vector<nlohmann::json> cluster;  // documents, of which one is the ShimaCluster
+  std::vector<nlohmann::json> nodes;    // Nodes, or Lists of them (kubectl get nodes -o json)
+  std::vector<nlohmann::json>
+      existing;  // StatefulSets and ConfigMap shima-etcd-members, or Lists: of a cluster that is there
+  std::set<std::string> api_kinds;  // as ObservedCluster::api_kinds
+  std::string name_space;           // where the ShimaCluster does not say one
 };
 
 Result<DesiredCluster> render(const RenderingInputs& inputs);

@@ -28,9 +28,8 @@ const std::vector<OptionSpec>& option_specs() {
        .help = "File with the Nodes: what `kubectl get nodes -o json` prints.",
        .required = true},
       {.name = "existing",
-       .help = "File with the StatefulSets of a cluster that is there already (`kubectl get statefulsets -o "
-               "json`): what may not "
-               "change any more is taken from them."},
+       .help = "File with the StatefulSets and ConfigMaps of a cluster that is there already (`kubectl get "
+               "statefulsets,configmaps -o json`): what may not change any more is taken from them."},
       {.name = "api-kinds",
        .type = Type::kStringList,
        .max = 16,

@@ -35,7 +35,8 @@ RolloutStep next_member_restart(const std::vector<CoreServerSet>& sets,
   }
   if (!next && !one_is_ending) return step;
   const bool serves = !next || next->ready;
-  if (one_is_ending || serves) step.reason = obstacle(pods, step.total);
+  step.reason =
+      one_is_ending || serves ? obstacle(pods, step.total) : obstacle_to_any_restart(pods, step.total);
   step.kind = step.reason.empty() ? RolloutStep::Kind::kRestart : RolloutStep::Kind::kWait;
   if (step.kind == RolloutStep::Kind::kWait) return step;
   step.pod = next->name;

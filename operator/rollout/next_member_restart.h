@@ -2,7 +2,8 @@
 //
 // etcd answers while more than half of its members do. So one restarts only while all others are ready; and
 // one that is not ready already before all others, since it holds nothing up and its new version may be what
-// mends it. A cluster of one member has no choice. Pods are restarted by deleting them (OnDelete).
+// mends it; but not while one that was restarted just now may still become ready. A cluster of one member has
+// no choice. Pods are restarted by deleting them (OnDelete).
 #pragma once
 
 #include <vector>

@@ -49,6 +49,16 @@ std::string obstacle(const std::vector<CoreServerSet>& sets, const std::vector<C
 
 }  // namespace
 
+std::string obstacle_to_any_restart(const std::vector<CoreServerPod>& pods, uint32_t wanted) {
+  for (const CoreServerPod& pod : pods) {
+    if (pod.ending) return "waiting until pod " + pod.name + " has gone";
+    if (pod.settling) return "waiting until " + pod.name + ", which was restarted just now, is ready";
+  }
+  if (pods.size() >= wanted) return {};
+  return "waiting until all have a pod: there are " + std::to_string(pods.size()) + " of " +
+         std::to_string(wanted);
+}
+
 RolloutStep next_restart(const std::vector<CoreServerSet>& sets, const std::vector<CoreServerPod>& pods,
                          const HealthView& health) {
   RolloutStep step;
@@ -63,8 +73,10 @@ RolloutStep next_restart(const std::vector<CoreServerSet>& sets, const std::vect
   if (old.empty() && !one_is_ending) return step;
   std::sort(old.begin(), old.end(), before);
   const auto idle = std::find_if(old.begin(), old.end(), [](const CoreServerPod& pod) { return !pod.ready; });
-  if (idle != old.end() && !one_is_ending) {
-    step.kind = RolloutStep::Kind::kRestart;
+  if (idle != old.end()) {
+    step.reason = obstacle_to_any_restart(pods, step.total);
+    step.kind = step.reason.empty() ? RolloutStep::Kind::kRestart : RolloutStep::Kind::kWait;
+    if (step.kind == RolloutStep::Kind::kWait) return step;
     step.pod = idle->name;
     step.reason = server_of(*idle) + " is not ready and runs an old version";
     return step;

@@ -3,9 +3,9 @@
 // A core server restarts only while every other one is ready and every replica group has caught up: then each
 // group still has a full local copy and a member that can be written to (R1, R7). One at a time in the whole
 // cluster, since a volume's groups have members in several sites. A server that is not ready already is
-// restarted first: it holds nothing up, and its new version may be what mends it; but not one on which a
-// group waits to catch up and that is running its new version already. Pods are restarted by deleting them
-// (the StatefulSets' strategy is OnDelete).
+// restarted first: it holds nothing up, and its new version may be what mends it; but not while a pod is
+// missing or one that was restarted just now may still become ready. Pods are restarted by deleting them (the
+// StatefulSets' strategy is OnDelete).
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ struct CoreServerPod {
   bool ready = false;
   bool up_to_date = false;  // runs its StatefulSet's newest revision
   bool ending = false;      // deleted, and not gone yet
+  bool settling = false;    // up to date, not ready, and new enough to become it
 };
 
 struct CoreServerSet {
@@ -38,6 +39,10 @@ struct RolloutStep {
   uint32_t up_to_date = 0;  // pods that run the newest revision
   uint32_t total = 0;       // pods that there should be
 };
+
+// What forbids to restart also a pod that does not serve; empty: nothing. `wanted`: pods that there should
+// be.
+std::string obstacle_to_any_restart(const std::vector<CoreServerPod>& pods, uint32_t wanted);
 
 RolloutStep next_restart(const std::vector<CoreServerSet>& sets, const std::vector<CoreServerPod>& pods,
                          const HealthView& health);

@@ -2,6 +2,8 @@
 
 #include <type_traits>
 
+#include "operator/reconcile/object_fields.h"
+
 namespace shima {
 namespace {
 
@@ -26,6 +28,11 @@ void CountedCalls::count(const char* verb, const Status& status) {
   ++counts_[{verb, std::string(code_name(status.code()))}];
 }
 
+Result<nlohmann::json> CountedCalls::get(const ResourceKind& kind, const std::string& name_space,
+                                         const std::string& name) {
+  return counted("get", [&] { return client_.get(kind, name_space, name); });
+}
+
 Result<nlohmann::json> CountedCalls::apply(const ResourceKind& kind, const nlohmann::json& object) {
   return counted("apply", [&] { return client_.apply(kind, object, kFieldManager); });
 }
@@ -46,6 +53,13 @@ Result<nlohmann::json> CountedCalls::merge_patch(const ResourceKind& kind, const
 Status CountedCalls::remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
                             const std::string& uid) {
   return counted("delete", [&] { return client_.remove(kind, name_space, name, uid); });
+}
+
+Status CountedCalls::remove_as_seen(const ResourceKind& kind, const nlohmann::json& object) {
+  return counted("delete", [&] {
+    return client_.remove(kind, namespace_of(object), name_of(object), text_at(object, "/metadata/uid"),
+                          text_at(object, "/metadata/resourceVersion"));
+  });
 }
 
 Status CountedCalls::evict(const std::string& name_space, const std::string& pod) {

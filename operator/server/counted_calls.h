@@ -22,6 +22,8 @@ class CountedCalls final : public ObjectCalls {
   CountedCalls(ApiClient& client, std::function<bool()> may_act)
       : client_(client), may_act_(std::move(may_act)) {}
 
+  Result<nlohmann::json> get(const ResourceKind& kind, const std::string& name_space,
+                             const std::string& name) override;
   Result<nlohmann::json> apply(const ResourceKind& kind, const nlohmann::json& object) override;
   Result<nlohmann::json> apply_status(const ResourceKind& kind, const nlohmann::json& object) override;
   Result<nlohmann::json> create(const ResourceKind& kind, const nlohmann::json& object) override;
@@ -29,6 +31,7 @@ class CountedCalls final : public ObjectCalls {
                                      const std::string& name, const nlohmann::json& patch) override;
   Status remove(const ResourceKind& kind, const std::string& name_space, const std::string& name,
                 const std::string& uid) override;
+  Status remove_as_seen(const ResourceKind& kind, const nlohmann::json& object) override;
   Status evict(const std::string& name_space, const std::string& pod) override;
   // Not of the reconciler, and while another leads as well.
   Result<bool> knows(const std::string& api_version, const std::string& kind);

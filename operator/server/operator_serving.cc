@@ -21,13 +21,18 @@ namespace {
 
 constexpr uint64_t kDiscoveryMs = 600'000;  // between looks for kinds that the API server may learn
 constexpr uint64_t kDiscoveryRetryMs = 10'000;
-constexpr uint32_t kCallMs = 10'000;
+// Of a call that changes something: over before another process can be the leader (leader_lease.h).
+constexpr uint32_t kCallMs = 4'000;
+static_assert(kCallMs < LeaseTerms{}.lease_ms - LeaseTerms{}.renew_deadline_ms);
 
 Result<ApiAccess> access_of(const OperatorOptions& options) {
-  Result<ApiAccess> access = options.kubeconfig.empty()
-                                 ? access_from_pod()
-                                 : access_from_kubeconfig(options.kubeconfig, options.context);
-  if (access) access->timeout_ms = kCallMs;
+  return options.kubeconfig.empty() ? access_from_pod()
+                                    : access_from_kubeconfig(options.kubeconfig, options.context);
+}
+
+// Watches only read, and their lists may take longer.
+ApiAccess for_changes(ApiAccess access) {
+  access.timeout_ms = kCallMs;
   return access;
 }
 
@@ -52,7 +57,7 @@ class Operator {
  public:
   Operator(const OperatorOptions& options, const ApiAccess& access)
       : options_(options),
-        client_(access),
+        client_(for_changes(access)),
         calls_(client_, [this] { return may_act(); }),
         loop_(
             real_clock(), [this] { return may_act(); }, [this] { discover(); }),
@@ -60,7 +65,7 @@ class Operator {
         reconciler_(
             calls_, watches_, [this] { return api_kinds_; },
             [](const std::vector<std::string>& endpoints) { return make_core_servers(endpoints); },
-            reconciler_options(options), {real_clock(), wall_us},
+            reconciler_options(options, [this] { return may_act(); }), {real_clock(), wall_us},
             [this](const std::string& key) { loop_.wake(key); }) {
     if (options.leader_election)
       election_ = std::make_unique<LeaderElection>(
@@ -88,9 +93,11 @@ class Operator {
   }
 
  private:
-  static ReconcilerOptions reconciler_options(const OperatorOptions& options) {
-    ReconcilerOptions made{
-        .instance = options.identity, .namespaces = options.namespaces, .settle_ms = options.settle_ms};
+  static ReconcilerOptions reconciler_options(const OperatorOptions& options, std::function<bool()> may_act) {
+    ReconcilerOptions made{.instance = options.identity,
+                           .namespaces = options.namespaces,
+                           .settle_ms = options.settle_ms,
+                           .may_act = std::move(may_act)};
     made.core_watch.interval_ms = options.health_interval_ms;
     return made;
   }

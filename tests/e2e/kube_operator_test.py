@@ -267,7 +267,14 @@ def each_is_owned_labelled_and_applied(cluster):
         what = f"{one['kind']} {one['metadata']['name']}"
         owners = [owner["uid"] for owner in one["metadata"].get("ownerReferences", [])]
         managers = {(entry["manager"], entry["operation"]) for entry in one["metadata"]["managedFields"]}
-        assert owners == [uid], f"{what} has the owners {owners}, wanted {uid}"
+        component = one["metadata"]["labels"].get("app.kubernetes.io/component")
+        lasts = what == "ServiceAccount shima-server" or (
+            component in ("core-server", "etcd") and one["kind"] in ("StatefulSet", "Service", "ConfigMap"))
+        wanted = [] if lasts else [uid]  # a foreground deletion takes what is owned
+        assert owners == wanted, f"{what} has the owners {owners}, wanted {wanted}"
+        if what == "ConfigMap shima-etcd-members":
+            assert one["immutable"] and json.loads(one["data"]["members"]) == {site: 1 for site in SITES}, f"{what} is {one}"
+            continue  # created, so that two can not both choose
         assert ("shima-operator", "Apply") in managers, f"{what} is managed by {managers}"
     kinds_found = sorted({one["kind"] for one in found})
     expect({"ConfigMap", "DaemonSet", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount",
@@ -298,18 +305,24 @@ def a_volume_is_shown(cluster):
 
 
 def a_node_out_of_service_is_fenced(cluster):
-    cluster.ctl("volume", "publish", "vm1", "node-b1", "--site", "site-b")
+    """Only once it is not Ready: a taint alone may be a slip. A node without pods, which would stay not ready with it."""
+    kube = cluster.kube
+    kube.add_node("node-lost")
+    cluster.ctl("volume", "publish", "vm1", "node-lost", "--site", "site-b")
     cluster.ctl("volume", "publish", "vm1", "node-c1", "--site", "site-c")
-    wait_until("both publications in ShimaVolume", lambda: [one["node"] for one in cluster.kube.get(f"{VOLUMES}/vm1")["status"]["publications"]]
-               == ["node-b1", "node-c1"])
-    cluster.kube.kubectl("taint", "node", "node-b1", "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+    wait_until("both publications in ShimaVolume", lambda: [one["node"] for one in kube.get(f"{VOLUMES}/vm1")["status"]["publications"]]
+               == ["node-c1", "node-lost"])
+    kube.kubectl("taint", "node", "node-lost", "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
 
     def nodes():
         return [one["node"] for one in cluster.ctl("volume", "show", "vm1").get("publications", [])]
-    wait_until("node-b1's publication to be gone", lambda: nodes() == ["node-c1"])
-    wait_until("an event", lambda: any("node-b1" in note for note in cluster.events("NodeFenced")))
-    expect(True, f"node-b1 is fenced, node-c1 is not; told: {cluster.events('NodeFenced')[0]}")
-    cluster.kube.kubectl("taint", "node", "node-b1", "node.kubernetes.io/out-of-service-")
+    wait_until("an event that it is Ready", lambda: any("node-lost" in note for note in cluster.events("NodeNotFenced")))
+    expect(nodes() == ["node-c1", "node-lost"], f"a Ready node keeps its publication; told: {cluster.events('NodeNotFenced')[0]}")
+    kube.patch("/api/v1/nodes/node-lost/status", {"status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]}})
+    wait_until("node-lost's publication to be gone", lambda: nodes() == ["node-c1"])
+    wait_until("an event", lambda: any("node-lost" in note for note in cluster.events("NodeFenced")))
+    expect(True, f"node-lost is fenced, node-c1 is not; told: {cluster.events('NodeFenced')[0]}")
+    kube.delete("/api/v1/nodes/node-lost")
 
 
 def a_foreign_change_is_put_back(cluster):
@@ -324,6 +337,14 @@ def a_foreign_change_is_put_back(cluster):
     cluster.kube.wait_for("the budget to be made again", f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets/shima-core",
                           lambda one: "deletionTimestamp" not in one["metadata"])
     expect(True, "a changed field, a stolen label and a deleted object are put back")
+    etcd = f"{SETS}/shima-etcd-site-b"
+    before = cluster.kube.get(etcd)["spec"]["template"]["spec"]["containers"][0]["args"]
+    cluster.kube.delete(etcd)
+    cluster.kube.wait_for("etcd's StatefulSet to be made again", etcd, lambda one: "deletionTimestamp" not in one["metadata"]
+                          and one["spec"]["template"]["spec"]["containers"][0]["args"] == before)
+    cluster.kube.patch(etcd, {"spec": {"replicas": 0}})
+    cluster.kube.wait_for("its replicas again", etcd, lambda one: one["spec"]["replicas"] == 1)
+    expect(True, "so are etcd's members, with the same --initial-cluster")
     cluster.wait_condition("Ready", "True", timeout_s=120)
 
 
@@ -462,14 +483,16 @@ def at_rest_little_is_asked(cluster):
 
 def deletion_waits_for_the_volumes(cluster):
     kube = cluster.kube
-    kube.delete(f"{CLUSTERS}/{NAME}")
+    kube.kubectl("delete", "shc", NAME, "-n", NAMESPACE, "--cascade=foreground", "--wait=false")
     found = cluster.wait_condition("DeletionIsBlocked", "True", "VolumesExist", "vm1")
     expect(cluster.object()["status"]["phase"] == "DeletionBlocked", f"deletion is blocked: {found['message']}")
     time.sleep(3)
-    expect(len(cluster.sets()) == 9, "and nothing is deleted")
+    kept = {f"shima-{part}-{site}" for part in ("core", "etcd") for site in SITES}
+    expect(kept <= set(cluster.sets()), "and in the foreground, too, no core server and no member of etcd is deleted")
     cluster.ctl("volume", "delete", "vm1")
     kube.wait_gone("the ShimaCluster", f"{CLUSTERS}/{NAME}", 120)
     wait_until("what it owned to be gone", lambda: not cluster.sets(), 120)
+    expect(kube.find(f"/api/v1/namespaces/{NAMESPACE}/configmaps/shima-etcd-members") is None, "the record of etcd's members is gone, too")
     for path in ("/apis/storage.k8s.io/v1/storageclasses", "/apis/storage.k8s.io/v1/csidrivers"):
         expect(not [one for one in kube.items(path) if "shima.io/cluster" in one["metadata"].get("labels", {})], f"nothing is left of {path.rsplit('/', 1)[1]}")
     claims = kube.items(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims")

@@ -20,6 +20,7 @@ struct FakeCluster {
   bool away = false;
   bool etcd_reachable = true;
   std::set<std::string> nodes;         // that vm1 is published to
+  std::set<std::string> well;          // nodes that may not be fenced
   uint32_t refusals = 0;               // of unpublish, before it is done
   std::vector<std::string> endpoints;  // that were connected to last
   uint32_t details = 0;                // calls of show_groups
@@ -99,6 +100,10 @@ class CoreWatchTest : public testing::Test {
               return std::make_unique<FakeServers>(cluster_);
             },
             {.interval_ms = 20}, real_clock(),
+            [this](const std::string& node) {
+              std::lock_guard lock(cluster_.mutex);
+              return !cluster_.well.contains(node);
+            },
             [this] {
               std::lock_guard lock(mutex_);
               ++looks_;
@@ -191,6 +196,19 @@ TEST_F(CoreWatchTest, FencesANodeAgainAndAgainUntilItIsDone) {
   EXPECT_TRUE(watch_.take_fenced().empty());
   std::lock_guard lock(cluster_.mutex);
   EXPECT_EQ(cluster_.nodes, std::set<std::string>{"fine"});
+}
+
+TEST_F(CoreWatchTest, ANodeThatIsWellAgainIsNotFencedThoughItWasGivenAsLost) {
+  cluster_.nodes = {"back", "lost"};
+  cluster_.well = {"back"};
+  watch_.set_endpoints({"one:7000"});
+  watch_.set_out_of_service({"back", "lost"});
+  watch_.start();
+  wait_for(
+      [](const CoreSnapshot& s) { return s.volumes.size() == 1 && s.volumes[0].publications.size() == 1; });
+  for (const FencingResult& each : watch_.take_fenced()) EXPECT_EQ(each.node, "lost");
+  std::lock_guard lock(cluster_.mutex);
+  EXPECT_EQ(cluster_.nodes, std::set<std::string>{"back"});
 }
 
 }  // namespace

@@ -81,8 +81,51 @@ TEST(SiteMap, ASiteWhoseNodesVanishedStays) {
   EXPECT_TRUE(tells(map, "site gone has no nodes; it stays"));
 }
 
-TEST(SiteMap, ARemovedSiteGoesEvenIfItsNodesAreStillThere) {
+TEST(SiteMap, ANodeThatTheListForgotStaysWhereItsLabelSaysAndThatIsTold) {
+  const std::vector<NodeView> nodes = {
+      sample_node("none", {{kOwnSiteLabel, "berlin"}}),
+      sample_node("two", {{"row", "m"}, {"hall", "1"}, {kOwnSiteLabel, "munich"}}),
+      sample_node("kept", {{kOwnSiteLabel, "vanished"}})};
+  ShimaClusterSpec spec = listed_sites();
+  spec.topology.sites.push_back({"other", {{"hall", "1"}}});
+  const SiteMap map = map_sites(spec, nodes, {"berlin", "munich", "vanished"});
+  EXPECT_EQ(map.nodes_of_site.at("berlin"), Names{"none"});
+  EXPECT_EQ(map.nodes_of_site.at("munich"), Names{"two"});
+  EXPECT_EQ(map.nodes_of_site.at("vanished"), Names{"kept"});
+  EXPECT_TRUE(tells(map, "node none fits no entry of spec.topology.sites, wanted one, and stays in berlin"));
+  EXPECT_TRUE(tells(map, "node two fits sites munich, other, wanted one, and stays in munich"));
+  EXPECT_TRUE(node_label_patches(map, nodes).empty());
+}
+
+TEST(SiteMap, ALabelMakesNoSiteThatNobodyHasListed) {
+  const std::vector<NodeView> nodes = {sample_node("x", {{kOwnSiteLabel, "invented"}})};
+  const SiteMap map = map_sites(listed_sites(), nodes, {});
+  EXPECT_FALSE(map.nodes_of_site.contains("invented"));
+  EXPECT_TRUE(tells(map, "is in none; its label topology.shima.io/site=invented stays"));
+  EXPECT_TRUE(node_label_patches(map, nodes).empty());
+}
+
+TEST(SiteMap, ASiteWithReadyNodesIsNotRemoved) {
   SampleCluster sample({"a", "b"});
+  sample.spec.topology.removed_sites = {"b"};
+  sample.nodes.back().ready = false;  // b-2
+  SiteMap map = map_sites(sample.spec, sample.nodes, {"a", "b"});
+  EXPECT_EQ(map.nodes_of_site.at("b"), (Names{"b-1", "b-2"}));
+  ASSERT_EQ(map.refused.size(), 1u);
+  EXPECT_NE(map.refused[0].find("its nodes b-1 are Ready"), std::string::npos) << map.refused[0];
+  EXPECT_FALSE(map_sites(sample.spec, sample.nodes, {"a"}).nodes_of_site.contains("b"))
+      << "it is gone already";
+
+  sample.observed.core_servers_of_site = {{"a", 2}, {"b", 2}};
+  const DesiredCluster desired = sample.desired();
+  EXPECT_TRUE(std::find(desired.refused.begin(), desired.refused.end(), map.refused[0]) !=
+              desired.refused.end());
+  EXPECT_FALSE(desired.removed_sites.contains("b"));
+}
+
+TEST(SiteMap, ARemovedSiteGoesEvenIfItsNodesAreStillThereAndNotReady) {
+  SampleCluster sample({"a", "b"});
+  for (NodeView& node : sample.nodes) node.ready = false;
   sample.spec.topology.removed_sites = {"b"};
   const SiteMap map = map_sites(sample.spec, sample.nodes, {"a", "b"});
   EXPECT_FALSE(map.nodes_of_site.contains("b"));
@@ -98,8 +141,10 @@ TEST(NodeLabels, OnlyNodesWhoseLabelIsNotRightArePatched) {
   const std::vector<NodeView> nodes = {
       sample_node("new", {{"row", "b"}}), sample_node("right", {{"row", "b"}, {kOwnSiteLabel, "berlin"}}),
       sample_node("moved", {{"row", "m"}, {"hall", "1"}, {kOwnSiteLabel, "berlin"}}),
-      sample_node("left", {{kOwnSiteLabel, "berlin"}}), sample_node("never", {})};
-  const auto patches = node_label_patches(map_sites(listed_sites(), nodes, {}), nodes);
+      sample_node("left", {{kOwnSiteLabel, "removed"}}), sample_node("never", {})};
+  ShimaClusterSpec spec = listed_sites();
+  spec.topology.removed_sites = {"removed"};
+  const auto patches = node_label_patches(map_sites(spec, nodes, {}), nodes);
   ASSERT_EQ(patches.size(), 3u);
   const nlohmann::json::json_pointer label("/metadata/labels/topology.shima.io~1site");
   EXPECT_EQ(patches.at("new").at(label), "berlin");

@@ -37,51 +37,51 @@ class ApplyLedgerTest : public testing::Test {
 TEST_F(ApplyLedgerTest, WhatIsNewIsApplied) { EXPECT_EQ(due(service(1), nullptr, 0), ApplyReason::kNew); }
 
 TEST_F(ApplyLedgerTest, NothingIsDoneWhileNothingChangesButStatusAndVersion) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   const json found = on_server(1, 9);
   EXPECT_EQ(due(service(1), &found, 2000), ApplyReason::kNothing);
 }
 
 TEST_F(ApplyLedgerTest, WhatIsWantedOtherwiseIsApplied) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   const json found = on_server(1, 5);
   EXPECT_EQ(due(service(2), &found, 1001), ApplyReason::kWantedChanged);
 }
 
 TEST_F(ApplyLedgerTest, WhatSomeoneElseChangedIsPutBack) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   const json found = on_server(7, 6);
   EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kFoundChanged);
 }
 
 TEST_F(ApplyLedgerTest, AChangedLabelCountsAsMuchAsAChangedSpec) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   json found = on_server(1, 6);
   found["metadata"]["labels"] = {{"a", "b"}};
   EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kFoundChanged);
 }
 
 TEST_F(ApplyLedgerTest, AWatchThatIsBehindTheAnswerDoesNotCount) {
-  ledger_.applied("k", service(2), on_server(2, 5), 1000);
+  ledger_.applied("k", service(2), on_server(2, 5), ApplyReason::kNew, 1000);
   const json before = on_server(1, 4);
   EXPECT_EQ(due(service(2), &before, 1001), ApplyReason::kNothing);
   EXPECT_EQ(due(service(2), nullptr, 1001), ApplyReason::kNothing);
 }
 
 TEST_F(ApplyLedgerTest, AnObjectThatWasSeenAndIsNotThereIsMadeAgainAtOnce) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   const json found = on_server(1, 5);
   EXPECT_EQ(due(service(1), &found, 1001), ApplyReason::kNothing);
   EXPECT_EQ(due(service(1), nullptr, 1002), ApplyReason::kGone);
 }
 
 TEST_F(ApplyLedgerTest, AnObjectThatWasNeverSeenIsMadeAgainAfterAWhile) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kUnseenMs), ApplyReason::kGone);
 }
 
 TEST_F(ApplyLedgerTest, EverythingIsRenewedNowAndThenAlsoWhatIsNotWatched) {
-  ledger_.applied("k", service(1), on_server(1, 5), 1000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
   EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs - 1, false), ApplyReason::kNothing);
   EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs, false), ApplyReason::kRenewal);
 }
@@ -98,9 +98,47 @@ TEST_F(ApplyLedgerTest, ARefusalIsRememberedAndTriedAgainLaterAndLater) {
   EXPECT_EQ(due(service(2), nullptr, 2001), ApplyReason::kWantedChanged) << "another object may be taken";
 }
 
+// Someone else changes the object again and again, one second after it was put back.
+TEST_F(ApplyLedgerTest, WhatIsChangedAgainAndAgainIsPutBackLaterAndLater) {
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
+  uint64_t now = 1000;
+  std::vector<uint64_t> pauses;
+  for (int version = 6; version < 30; version += 2) {
+    const json found = on_server(7, version);
+    const uint64_t changed = ++now;
+    while (due(service(1), &found, now) == ApplyReason::kNothing) {
+      ASSERT_GT(ledger_.next_retry_ms(), now) << "it is looked at again when the pause ends";
+      now = ledger_.next_retry_ms();
+    }
+    pauses.push_back(now - changed);
+    ledger_.applied("k", service(1), on_server(1, version + 1), ApplyReason::kFoundChanged, now);
+    EXPECT_EQ(ledger_.next_retry_ms(), 0u);
+  }
+  EXPECT_EQ(pauses[0], 0u) << "the first time at once";
+  EXPECT_EQ(pauses[1], 999u);
+  EXPECT_EQ(pauses[2], 1999u);
+  EXPECT_EQ(pauses.back(), 299'999u);
+}
+
+TEST_F(ApplyLedgerTest, AQuietWhileEndsThePauses) {
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kFoundChanged, 1000);
+  ledger_.applied("k", service(1), on_server(1, 6), ApplyReason::kFoundChanged, 3000);
+  const json quiet = on_server(1, 6);
+  EXPECT_EQ(due(service(1), &quiet, 3001), ApplyReason::kNothing);
+  ledger_.applied("k", service(1), on_server(1, 6), ApplyReason::kRenewal, 3000 + ApplyLedger::kRenewMs);
+  const uint64_t later = 3000 + 2'000 + ApplyLedger::kQuietMs;
+  ledger_.applied("k", service(1), on_server(1, 6), ApplyReason::kRenewal, later);
+  const json found = on_server(7, 8);
+  EXPECT_EQ(due(service(1), &found, later + 1), ApplyReason::kFoundChanged);
+  ledger_.applied("k", service(1), on_server(1, 9), ApplyReason::kFoundChanged, later + 1);
+  const json again = on_server(7, 10);
+  EXPECT_EQ(due(service(1), &again, later + 1000), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), &again, later + 1001), ApplyReason::kFoundChanged) << "the shortest pause again";
+}
+
 TEST_F(ApplyLedgerTest, ASuccessEndsTheError) {
   ledger_.refused("k", service(1), "forbidden", 1000);
-  ledger_.applied("k", service(1), on_server(1, 5), 2000);
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 2000);
   EXPECT_EQ(ledger_.error_of("k"), "");
   EXPECT_EQ(ledger_.next_retry_ms(), 0u);
 }

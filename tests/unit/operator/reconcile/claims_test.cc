@@ -55,12 +55,46 @@ TEST(Claims, ClustersThatShareNothingDoNotMeet) {
   EXPECT_TRUE(claimed_by_others(other, {kOld, other}).empty());
 }
 
-TEST(Claims, ASpecThatCannotBeReadClaimsNothing) {
-  const auto made = claimant_of(
-      {{"metadata", {{"name", "c"}, {"namespace", "ns"}, {"uid", "u"}}}, {"spec", {{"coreServers", 3}}}},
-      {{.name = "n1", .labels = {{"topology.kubernetes.io/zone", "a"}}}});
-  EXPECT_EQ(made.uid, "u");
-  EXPECT_TRUE(made.nodes.empty());
+nlohmann::json cluster(nlohmann::json spec) {
+  return {{"metadata", {{"name", "c"}, {"namespace", "one"}, {"uid", "u"}, {"creationTimestamp", "2026"}}},
+          {"spec", std::move(spec)}};
+}
+
+nlohmann::json readable_spec() {
+  return {{"coreServers", {{"disks", {{{"claim", {{"size", "10Gi"}}}}}}}},
+          {"etcd", {{"data", {{"claim", {{"size", "1Gi"}}}}}}}};
+}
+
+const std::vector<NodeView> kNode{{.name = "n1", .labels = {{"topology.kubernetes.io/zone", "a"}}}};
+
+TEST(Claims, ASpecThatCannotBeReadAnyMoreClaimsWhatTheLastOneDid) {
+  ClaimReader reader;
+  const Claimant before = reader.claimant_of(cluster(readable_spec()), kNode, {});
+  ASSERT_EQ(before.nodes, std::vector<std::string>{"n1"});
+  const Claimant after = reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {});
+  EXPECT_EQ(after.nodes, before.nodes);
+  EXPECT_EQ(after.csi, before.csi);
+  EXPECT_FALSE(after.claims_all);
+}
+
+TEST(Claims, WithoutAnyReadableSpecTheOlderOneClaimsEverything) {
+  ClaimReader reader;
+  const Claimant unreadable = reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {});
+  EXPECT_EQ(unreadable.uid, "u");
+  const Claimant young = claimant("two", "u9", "2026-02-01T00:00:00Z", {"n3"});
+  const auto told = claimed_by_others(young, {unreadable, young});
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("one/c is older, and its spec cannot be read"), std::string::npos) << told[0];
+  EXPECT_TRUE(claimed_by_others(unreadable, {unreadable, young}).empty());
+}
+
+TEST(Claims, WhatIsRememberedOfAClusterGoesWithIt) {
+  ClaimReader reader;
+  reader.claimant_of(cluster(readable_spec()), kNode, {});
+  reader.keep_only({"u"});
+  EXPECT_FALSE(reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {}).claims_all);
+  reader.keep_only({});
+  EXPECT_TRUE(reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {}).claims_all);
 }
 
 }  // namespace

@@ -2,159 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
-#include <thread>
 
-#include "operator/core_view/core_servers.h"
 #include "operator/desired/object_labels.h"
-#include "tests/unit/operator/reconcile/fake_kubernetes.h"
+#include "tests/unit/operator/reconcile/reconciler_fixture.h"
 
 namespace shima {
 namespace {
 
 using nlohmann::json;
-
-constexpr char kKey[] = "ns/shima";
-
-class HandClock final : public Clock {
- public:
-  uint64_t now_us() const override { return now_us_; }
-  void pass_ms(uint64_t ms) { now_us_ += ms * 1000; }
-
- private:
-  std::atomic<uint64_t> now_us_{1'000'000'000};
-};
-
-// Core servers that say what a test wants them to.
-struct CoreSays {
-  std::atomic<bool> answer{true};
-  std::atomic<bool> whole{true};
-  std::atomic<bool> has_volume{false};
-  std::atomic<int> more_volumes{0};
-};
-
-class FakeCore final : public CoreServers {
- public:
-  explicit FakeCore(CoreSays& says) : says_(says) {}
-  Result<cluster::v1::GetStatusReply> get_status() override {
-    if (!says_.answer) return Status(Code::kUnavailable, "connection refused");
-    cluster::v1::GetStatusReply reply;
-    reply.set_etcd_reachable(true);
-    if (says_.has_volume) {
-      auto* volume = reply.add_volumes();
-      volume->set_name("vm1");
-      volume->set_healthy(says_.whole);
-      if (!says_.whole) volume->add_reasons("1 remote members are not whole");
-    }
-    for (int i = 0; i < says_.more_volumes; ++i) {
-      auto* volume = reply.add_volumes();
-      volume->set_name("pvc-" + std::to_string(i));
-      volume->set_healthy(true);
-    }
-    return reply;
-  }
-  Result<std::vector<volume::v1::VolumeSummary>> list_volumes() override {
-    std::vector<volume::v1::VolumeSummary> list;
-    if (says_.has_volume) {
-      list.emplace_back().set_name("vm1");
-      list.back().set_home("a");
-    }
-    for (int i = 0; i < says_.more_volumes; ++i) {
-      list.emplace_back().set_name("pvc-" + std::to_string(i));
-      list.back().set_home("a");
-    }
-    return list;
-  }
-  Result<std::vector<cluster::v1::ServerState>> list_servers() override {
-    return std::vector<cluster::v1::ServerState>();
-  }
-  Status unpublish(const std::string&, const std::string&) override { return Status::ok(); }
-  Result<replication::v1::ShowGroupsReply> show_groups(const std::string&, const std::string&) override {
-    return Status(Code::kUnavailable, "not asked");
-  }
-
- private:
-  CoreSays& says_;
-};
-
-class ClusterReconcilerTest : public testing::Test {
- protected:
-  explicit ClusterReconcilerTest(uint64_t look_every_ms = 5)
-      : reconciler_(
-            kube_, kube_, [] { return std::set<std::string>(); },
-            [this](const std::vector<std::string>&) { return std::make_unique<FakeCore>(core_); },
-            {.instance = "operator-0", .settle_ms = 10'000, .core_watch = {.interval_ms = look_every_ms}},
-            {clock_, [] { return uint64_t{1'770'000'000'000'000}; }},
-            [this](const std::string&) { ++looks_; }) {
-    for (const char* site : {"a", "b", "c"})
-      for (int i = 0; i < 2; ++i)
-        kube_.put(node_kind(), {{"metadata",
-                                 {{"name", std::string("node-") + site + std::to_string(i)},
-                                  {"labels", {{"topology.kubernetes.io/zone", site}}}}}});
-  }
-
-  void make_cluster(const std::string& name_space = "ns",
-                    const std::string& created = "2026-01-01T00:00:00Z") {
-    kube_.put(
-        shima_cluster_kind(),
-        {{"metadata",
-          {{"name", "shima"}, {"namespace", name_space}, {"generation", 1}, {"creationTimestamp", created}}},
-         {"spec",
-          {{"coreServers", {{"perSite", 2}, {"disks", json::array({{{"claim", {{"size", "10Gi"}}}}})}}},
-           {"etcd", {{"data", {{"claim", {{"size", "1Gi"}}}}}}},
-           {"storageClasses", json::array({{{"name", "shima"}}})}}}});
-  }
-
-  ReconcileResult reconcile(const std::string& key = kKey) {
-    clock_.pass_ms(100);
-    return reconciler_.reconcile(key);
-  }
-
-  // What the StatefulSet controller and kubelets do: pods of the newest revision, all ready.
-  void run_pods(const std::string& revision) {
-    for (const auto& [key, set] : kube_.all(stateful_set_kind())) {
-      const auto replicas = number_at(*set, "/spec/replicas", 1);
-      kube_.edit(stateful_set_kind(), key, [&](json& object) {
-        object["status"] = {{"readyReplicas", replicas}, {"updateRevision", revision}};
-      });
-      for (int i = 0; i < replicas; ++i) {
-        const std::string name = name_of(*set) + "-" + std::to_string(i);
-        if (kube_.get(pod_kind(), "ns/" + name)) continue;
-        json labels = (*set)["metadata"]["labels"];
-        labels["controller-revision-hash"] = revision;
-        kube_.put(pod_kind(),
-                  {{"metadata",
-                    {{"name", name},
-                     {"namespace", "ns"},
-                     {"labels", labels},
-                     {"ownerReferences", json::array({{{"kind", "StatefulSet"}, {"name", name_of(*set)}}})}}},
-                   {"status", {{"conditions", json::array({{{"type", "Ready"}, {"status", "True"}}})}}}});
-      }
-    }
-  }
-
-  // Until core servers were asked once more, at the clock's present time.
-  void hear_core_servers() {
-    const uint64_t before = looks_;
-    for (int i = 0; i < 2000 && looks_ < before + 2; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    ASSERT_GE(looks_, before + 2) << "the core servers were not asked within 10 s";
-  }
-
-  json condition(const std::string& type, const std::string& key = kKey) {
-    const ObjectPointer cluster = kube_.get(shima_cluster_kind(), key);
-    for (const json& each : cluster->value("status", json::object()).value("conditions", json::array()))
-      if (each["type"] == type) return each;
-    return {};
-  }
-
-  HandClock clock_;
-  CoreSays core_;
-  std::atomic<uint64_t> looks_{0};
-  FakeKubernetes kube_;
-  ClusterReconciler reconciler_;
-};
 
 TEST_F(ClusterReconcilerTest, EveryObjectIsMadeOnceAndNothingIsWrittenAgainAtRest) {
   make_cluster();
@@ -362,6 +218,81 @@ TEST_F(ClusterReconcilerTest, DeletionWaitsForTheVolumesAndThenTakesWhatHasNoOwn
   }
 }
 
+TEST_F(ClusterReconcilerTest, ANodeIsFencedOnlyIfItIsTaintedAndNotReadyAndThisOperatorLeads) {
+  make_cluster();
+  core_.has_volume = core_.published = true;
+  reconcile();
+  run_pods("one");
+  const auto make_node = [&](const std::string& ready) {
+    kube_.edit(node_kind(), "node-a0", [&](json& node) {
+      node["spec"]["taints"] = json::array({{{"key", "node.kubernetes.io/out-of-service"}}});
+      node["status"]["conditions"] = json::array({{{"type", "Ready"}, {"status", ready}}});
+    });
+  };
+  make_node("True");
+  const auto look = [&] {
+    reconcile();
+    hear_core_servers();
+    reconcile();
+  };
+  look();
+  look();
+  EXPECT_EQ(core_.unpublished, 0) << "it is Ready";
+  EXPECT_EQ(kube_.count_calls("create Event"), 1u) << "and that is told, once";
+  core_.leads = false;
+  make_node("Unknown");
+  look();
+  EXPECT_EQ(core_.unpublished, 0) << "another operator leads";
+  core_.leads = true;
+  look();
+  EXPECT_EQ(core_.unpublished, 1);
+}
+
+TEST_F(ClusterReconcilerTest, AnUnreadyPodIsDeletedPastItsBudgetOnlyAsItWasSeen) {
+  make_cluster();
+  reconcile();
+  run_pods("one");
+  kube_.edit(pod_kind(), "ns/shima-etcd-a-0",
+             [](json& pod) { pod["status"]["conditions"][0]["status"] = "False"; });
+  kube_.edit(stateful_set_kind(), "ns/shima-etcd-a",
+             [](json& set) { set["status"]["updateRevision"] = "two"; });
+  kube_.refusals["evict"] = Status(Code::kUnavailable, "it would violate the pod's disruption budget");
+  kube_.refusals["delete"] = Status(Code::kConflict, "it has changed");
+  kube_.calls.clear();
+  reconcile();
+  EXPECT_EQ(kube_.count_calls("evict Pod shima-etcd-a-0"), 1u);
+  EXPECT_EQ(kube_.count_calls("delete as seen Pod shima-etcd-a-0"), 1u);
+  EXPECT_EQ(condition("Upgrading")["reason"], "Waiting");
+  kube_.refusals.erase("delete");
+  reconcile();
+  EXPECT_FALSE(kube_.get(pod_kind(), "ns/shima-etcd-a-0"));
+}
+
+TEST_F(ClusterReconcilerTest, AReadyPodIsNeverDeletedPastItsBudget) {
+  make_cluster();
+  reconcile();
+  run_pods("one");
+  kube_.edit(stateful_set_kind(), "ns/shima-etcd-a",
+             [](json& set) { set["status"]["updateRevision"] = "two"; });
+  kube_.refusals["evict"] = Status(Code::kUnavailable, "it would violate the pod's disruption budget");
+  kube_.calls.clear();
+  reconcile();
+  EXPECT_EQ(kube_.count_calls("evict Pod shima-etcd-a-0"), 1u);
+  EXPECT_EQ(kube_.count_calls("delete"), 0u);
+}
+
+TEST_F(ClusterReconcilerTest, AnOlderClusterWhoseSpecCannotBeReadKeepsWhatItHas) {
+  make_cluster();
+  make_cluster("other", "2026-02-01T00:00:00Z");
+  reconcile();
+  kube_.edit(shima_cluster_kind(), kKey,
+             [](json& cluster) { cluster["spec"]["coreServers"]["perSite"] = "two"; });
+  kube_.calls.clear();
+  reconcile("other/shima");
+  EXPECT_EQ(kube_.count_calls("apply "), 0u);
+  EXPECT_EQ(condition("SitesMapped", "other/shima")["reason"], "NodesClaimedTwice");
+}
+
 // Looks that come all the time would take the processor from what is tested.
 class LargeClusterTest : public ClusterReconcilerTest {
  protected:
@@ -374,6 +305,7 @@ TEST_F(LargeClusterTest, ThousandsOfNodesAndVolumesCostNoCallsAtRest) {
                              {{"name", "more-" + std::to_string(i)},
                               {"labels", {{"topology.kubernetes.io/zone", std::string(1, "abc"[i % 3])}}}}}});
   make_cluster();
+  reconcile();  // a cluster with volumes has an etcd
   core_.more_volumes = 10'000;
   // Most have been written by an operator before this one.
   const ClusterIdentity identity{"ns", "shima",

@@ -1,11 +1,14 @@
 // FakeKubernetes: an API server in memory, whose watches are never behind, for tests of the reconciler.
 //
-// Server-side apply is taken for a merge of one manager's objects. Threads: the calls of one at a time.
+// Server-side apply is taken for a merge of one manager's objects. Threads: the calls of one at a time; get()
+// from any.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +23,14 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
  public:
   using Json = nlohmann::json;
 
+  Result<Json> get(const ResourceKind& kind, const std::string& name_space,
+                   const std::string& name) override {
+    calls.push_back("get " + kind.kind + " " + name);
+    if (const Status refusal = refuse("get", kind); !refusal) return refusal;
+    const ObjectPointer there = find(kind, object_key(name_space, name));
+    if (!there) return Status(Code::kNotFound, "there is no such object");
+    return *there;
+  }
   Result<Json> apply(const ResourceKind& kind, const Json& object) override {
     return change("apply", kind, key_of(object), [&](Json& there) {
       const Json status = there.value("status", Json());
@@ -36,6 +47,7 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
                   [&](Json& there) { there["status"] = object.at("status"); });
   }
   Result<Json> create(const ResourceKind& kind, const Json& object) override {
+    if (find(kind, key_of(object))) return Status(Code::kAlreadyExists, "there is one already");
     return change("create", kind, key_of(object), [&](Json& there) { there = object; });
   }
   Result<Json> merge_patch(const ResourceKind& kind, const std::string& name_space, const std::string& name,
@@ -48,27 +60,38 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
                 const std::string&) override {
     calls.push_back("delete " + kind.kind + " " + name);
     if (const Status refusal = refuse("delete", kind); !refusal) return refusal;
-    objects_[kind_key(kind)].erase(object_key(name_space, name));
+    take(kind, object_key(name_space, name));
+    return Status::ok();
+  }
+  Status remove_as_seen(const ResourceKind& kind, const Json& object) override {
+    calls.push_back("delete as seen " + kind.kind + " " + name_of(object));
+    if (const Status refusal = refuse("delete", kind); !refusal) return refusal;
+    const ObjectPointer there = find(kind, key_of(object));
+    if (there && version_of(*there) != version_of(object)) return {Code::kConflict, "it has changed"};
+    take(kind, key_of(object));
     return Status::ok();
   }
   Status evict(const std::string& name_space, const std::string& pod) override {
     calls.push_back("evict Pod " + pod);
     if (const Status refusal = refuse("evict", pod_kind()); !refusal) return refusal;
-    objects_[kind_key(pod_kind())].erase(object_key(name_space, pod));
+    take(pod_kind(), object_key(name_space, pod));
     return Status::ok();
   }
 
   bool watched(const ResourceKind& kind) const override { return !unwatched.contains(kind.kind); }
   Status trouble(const ResourceKind& kind) const override {
-    const auto found = unwatched.find(kind.kind);
-    return found == unwatched.end() ? Status::ok() : found->second;
+    for (const auto* why : {&unwatched, &troubled})
+      if (const auto found = why->find(kind.kind); found != why->end()) return found->second;
+    return Status::ok();
   }
   ObjectPointer get(const ResourceKind& kind, const std::string& key) const override {
-    return find(kind, key);
+    return hidden.contains(kind.kind) ? nullptr : find(kind, key);
   }
   ObjectMap all(const ResourceKind& kind) const override {
+    std::lock_guard lock(mutex_);
     const auto found = objects_.find(kind_key(kind));
-    return found == objects_.end() || unwatched.contains(kind.kind) ? ObjectMap() : found->second;
+    const bool shown = !unwatched.contains(kind.kind) && !hidden.contains(kind.kind);
+    return found == objects_.end() || !shown ? ObjectMap() : found->second;
   }
 
   // As if someone else wrote it.
@@ -77,6 +100,7 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
     object["kind"] = kind.kind;
     stamp(object);
     const std::string key = key_of(object);
+    std::lock_guard lock(mutex_);
     objects_[kind_key(kind)][key] = std::make_shared<const Json>(std::move(object));
   }
   void edit(const ResourceKind& kind, const std::string& key, const std::function<void(Json&)>& how) {
@@ -84,7 +108,10 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
     how(object);
     put(kind, std::move(object));
   }
-  void take(const ResourceKind& kind, const std::string& key) { objects_[kind_key(kind)].erase(key); }
+  void take(const ResourceKind& kind, const std::string& key) {
+    std::lock_guard lock(mutex_);
+    objects_[kind_key(kind)].erase(key);
+  }
 
   size_t count_calls(const std::string& begin) const {
     size_t count = 0;
@@ -94,28 +121,32 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
 
   std::vector<std::string> calls;           // "apply StatefulSet shima-core-a"
   std::map<std::string, Status> unwatched;  // by kind: why
-  std::map<std::string, Status> refusals;   // by "VERB KIND" or "VERB"
+  std::map<std::string, Status> troubled;   // by kind: why what is known may be old
+  std::map<std::string, Status> refusals;   // by "VERB KIND NAME", "VERB KIND" or "VERB"
+  std::set<std::string> hidden;             // kinds whose watch shows nothing yet
 
  private:
   ObjectPointer find(const ResourceKind& kind, const std::string& key) const {
+    std::lock_guard lock(mutex_);
     const auto of_kind = objects_.find(kind_key(kind));
     if (of_kind == objects_.end()) return nullptr;
     const auto found = of_kind->second.find(key);
     return found == of_kind->second.end() ? nullptr : found->second;
   }
-  Status refuse(const std::string& verb, const ResourceKind& kind) const {
-    for (const std::string& key : {verb + " " + kind.kind, verb})
+  Status refuse(const std::string& verb, const ResourceKind& kind, const std::string& name = {}) const {
+    for (const std::string& key : {verb + " " + kind.kind + " " + name, verb + " " + kind.kind, verb})
       if (const auto found = refusals.find(key); found != refusals.end()) return found->second;
     return Status::ok();
   }
   Result<Json> change(const std::string& verb, const ResourceKind& kind, const std::string& key,
                       const std::function<void(Json&)>& how) {
     calls.push_back(verb + " " + kind.kind + " " + split_object_key(key).second);
-    if (const Status refusal = refuse(verb, kind); !refusal) return refusal;
+    if (const Status refusal = refuse(verb, kind, split_object_key(key).second); !refusal) return refusal;
     const ObjectPointer there = find(kind, key);
     Json object = there ? *there : Json::object();
     how(object);
     stamp(object);
+    std::lock_guard lock(mutex_);
     objects_[kind_key(kind)][key] = std::make_shared<const Json>(object);
     const Json* finalizers = value_at(object, "/metadata/finalizers");
     if (is_ending(object) && (!finalizers || finalizers->empty())) objects_[kind_key(kind)].erase(key);
@@ -126,6 +157,7 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
     object["metadata"]["resourceVersion"] = std::to_string(++last_);
   }
 
+  mutable std::mutex mutex_;                  // of objects_: a CoreWatch's thread asks for nodes
   std::map<std::string, ObjectMap> objects_;  // by kind
   uint64_t last_ = 0;
 };

@@ -69,5 +69,26 @@ TEST(ToldHealth, SaysWhenTheLastAnswerIsTooOld) {
   EXPECT_FALSE(told_health(whole(0), 60'001).answered);
 }
 
+TEST(RestartGuard, ANewPodIsGivenSomeTimeToBecomeReady) {
+  RestartGuard guard(kSettle);
+  std::vector<CoreServerPod> seen{{.name = "new", .up_to_date = true},
+                                  {.name = "old"},
+                                  {.name = "well", .ready = true, .up_to_date = true}};
+  const auto settling = [&](uint64_t now_ms) {
+    guard.mark_settling(seen, now_ms);
+    EXPECT_FALSE(seen[1].settling || seen[2].settling);
+    return seen[0].settling;
+  };
+  EXPECT_TRUE(settling(1'000));
+  EXPECT_TRUE(settling(1'000 + RestartGuard::kSettlingMs - 1));
+  EXPECT_FALSE(settling(1'000 + RestartGuard::kSettlingMs));
+  guard.restarted("new", "u1", 500'000);
+  EXPECT_TRUE(settling(501'000)) << "it is another pod now";
+  seen[0].ready = true;
+  EXPECT_FALSE(settling(502'000));
+  seen[0].ready = false;
+  EXPECT_TRUE(settling(900'000)) << "it was ready in between";
+}
+
 }  // namespace
 }  // namespace shima

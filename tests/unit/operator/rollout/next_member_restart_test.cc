@@ -57,6 +57,19 @@ TEST(NextMemberRestart, OfTwoThatAreNotReadyOneGoesAtATime) {
   EXPECT_EQ(next_member_restart(kSets, pods).kind, Kind::kWait);
 }
 
+TEST(NextMemberRestart, OneThatIsNotReadyWaitsForTheOneThatWasRestartedJustNow) {
+  auto pods = members();
+  pods[0].up_to_date = pods[0].settling = true;
+  pods[0].ready = pods[1].ready = false;
+  const RolloutStep step = next_member_restart(kSets, pods);
+  EXPECT_EQ(step.kind, Kind::kWait);
+  EXPECT_NE(step.reason.find("etcd-a"), std::string::npos) << step.reason;
+  pods[0].settling = false;  // it needs the others
+  EXPECT_EQ(next_member_restart(kSets, pods).pod, "etcd-b");
+  pods.erase(pods.begin());
+  EXPECT_EQ(next_member_restart(kSets, pods).kind, Kind::kWait) << "its pod is still to be made";
+}
+
 TEST(NextMemberRestart, NothingIsDoneWhenAllRunTheNewestOrEtcdIsSomebodyElses) {
   auto pods = members();
   for (CoreServerPod& pod : pods) pod.up_to_date = true;

@@ -109,5 +109,18 @@ TEST(NextRestart, AServerThatDoesNotServeAnywayIsRestartedFirstAndWithoutWaiting
   EXPECT_EQ(step.pod, "shima-core-b-0");
 }
 
+TEST(NextRestart, AServerThatDoesNotServeWaitsForTheOneThatWasRestartedJustNow) {
+  auto pods = all_old();
+  pods[0].ready = pods[2].ready = false;         // b/core-0, old
+  pods[2].up_to_date = pods[2].settling = true;  // b/core-1
+  const RolloutStep step = next_restart(kTwoSites, pods, whole());
+  EXPECT_EQ(step.kind, Kind::kWait);
+  EXPECT_NE(step.reason.find("shima-core-b-1"), std::string::npos) << step.reason;
+  pods[2].settling = false;
+  EXPECT_EQ(next_restart(kTwoSites, pods, whole()).pod, "shima-core-b-0");
+  pods.erase(pods.begin() + 2);
+  EXPECT_EQ(next_restart(kTwoSites, pods, whole()).kind, Kind::kWait) << "its pod is still to be made";
+}
+
 }  // namespace
 }  // namespace shima
