@@ -13,6 +13,8 @@ using Json = nlohmann::json;
 
 const Json kFieldNodeName = {{"name", "NODE_NAME"},
                              {"valueFrom", {{"fieldRef", {{"fieldPath", "spec.nodeName"}}}}}};
+const Json kFieldHostIp = {{"name", "HOST_IP"},
+                           {"valueFrom", {{"fieldRef", {{"fieldPath", "status.hostIP"}}}}}};
 
 // Of both, in this order.
 std::vector<std::string> arguments(const ClusterPlan& plan, const std::string& site, const std::string& role,
@@ -42,11 +44,12 @@ Json plugin_container(const ClusterPlan& plan, const std::string& site) {
   std::vector<std::string> args = arguments(plan, site, "--node", "/csi/csi.sock");
   args.push_back("--mounter-endpoint=unix:///run/shima/mounter.sock");
   args.push_back("--metrics-port=9811");
+  args.push_back("--node-addresses=$(HOST_IP)");  // told, so that a node registers while there is no DNS
   if (plan.spec.access_servers.per_site > 0)
     args.push_back("--nfs-server=" + service_address(object_name("access", site), plan.cluster.name_space) +
                    ":" + std::to_string(kNfsPort));
   Json container = csi_container(plan, args);
-  container["env"] = Json::array({kFieldNodeName});
+  container["env"] = Json::array({kFieldNodeName, kFieldHostIp});
   container["ports"] = named_ports({{"healthz", kCsiNodeHealthPort}});
   container["livenessProbe"] = csi_liveness_probe();
   container["securityContext"] = {{"privileged", true}};  // mounts, loop devices

@@ -263,10 +263,18 @@ def core_servers_are_on_hosts_of_their_own_and_stay_there(kube):
     expect(True, "while its host is cordoned it waits, and goes nowhere else")
 
 
-def the_cluster_takes_its_objects_along(kube):
+def the_cluster_takes_its_objects_along_but_not_its_servers(kube):
+    sets = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets"
+    lasting = ("shima-core-", "shima-etcd-", "shima-witness")  # the operator ends them, when no volume is left
+    before = {one["metadata"]["name"] for one in kube.items(sets)}
     kube.delete(f"{CLUSTERS}/shima")
-    wait_until("all StatefulSets and DaemonSets to be gone", lambda: not kube.items(f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets")
+    wait_until("access servers and DaemonSets to be gone", lambda: not [one for one in kube.items(sets) if not one["metadata"]["name"].startswith(lasting)]
                and not kube.items(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"))
+    left = {one["metadata"]["name"] for one in kube.items(sets)}
+    expect(left == {name for name in before if name.startswith(lasting)} and left, f"the garbage collector leaves etcd and core servers: {sorted(left)}")
+    for name in left:
+        kube.delete(f"{sets}/{name}")
+    wait_until("them to be gone", lambda: not kube.items(sets))
     claims = kube.items(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims")
     expect(len(claims) == 2 * 4 + 3, f"the data stays: {len(claims)} claims")
     kube.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", "--namespace", NAMESPACE)  # no kubelet tells that they ended
@@ -294,5 +302,5 @@ if __name__ == "__main__":
     sys.exit(run_scenarios("the operator's definitions", KubeCluster, [
         the_definitions_are_taken, what_is_left_out_gets_its_default, wrong_specs_are_refused_with_the_rules_words,
         what_may_not_change_does_not, a_volume_is_taken_with_its_status, the_operators_manifest_is_current_and_taken, the_operators_rights_are_enough,
-        core_servers_are_on_hosts_of_their_own_and_stay_there, the_cluster_takes_its_objects_along, the_examples_and_all_their_objects_are_taken],
+        core_servers_are_on_hosts_of_their_own_and_stay_there, the_cluster_takes_its_objects_along_but_not_its_servers, the_examples_and_all_their_objects_are_taken],
         ("shima-operator-render",)))
