@@ -37,9 +37,8 @@ std::vector<Object> objects_of(const std::string& kind) {
 
 // As Kubernetes would start it: $(NAME) is replaced by the environment's value.
 std::string expanded(std::string argument) {
-  const std::map<std::string, std::string> environment = {{"$(SHIMA_CORE)", "core-0:7000,core-1:7000"},
-                                                          {"$(NODE_NAME)", "worker-1"},
-                                                          {"$(HOST_IP)", "10.0.0.7"}};
+  const std::map<std::string, std::string> environment = {
+      {"$(SHIMA_CORE)", "core-0:7000,core-1:7000"}, {"$(NODE_NAME)", "worker-1"}, {"$(HOST_IP)", "10.0.0.7"}};
   for (const auto& [name, value] : environment) {
     if (const size_t at = argument.find(name); at != std::string::npos)
       argument.replace(at, name.size(), value);

@@ -17,9 +17,11 @@ using Json = nlohmann::json;
 
 // As Kubernetes starts a container: $(NAME) is its environment's value, $$ a dollar.
 std::vector<std::string> started_with(const Json& container) {
-  const std::map<std::string, std::string> environment = {
-      {"POD_NAME", "shima-core-a-1"}, {"POD_INDEX", "1"}, {"POD_IP", "10.0.0.7"}, {"NODE_NAME", "a-2"},
-      {"HOST_IP", "10.0.0.8"}};
+  const std::map<std::string, std::string> environment = {{"POD_NAME", "shima-core-a-1"},
+                                                          {"POD_INDEX", "1"},
+                                                          {"POD_IP", "10.0.0.7"},
+                                                          {"NODE_NAME", "a-2"},
+                                                          {"HOST_IP", "10.0.0.8"}};
   std::vector<std::string> arguments;
   for (const Json& argument : container.at("args")) {
     std::string text = argument;
