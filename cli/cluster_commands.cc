@@ -13,12 +13,40 @@ namespace {
 
 using nlohmann::ordered_json;
 
+ordered_json software_json(const cluster::v1::ServerSoftware& software) {
+  return {{"server", software.server()},
+          {"alive", software.alive()},
+          {"software", software.software()},
+          {"release", software.release()},
+          {"formats_level", software.formats_level()},
+          {"protocol_min", software.protocol_min()},
+          {"protocol_max", software.protocol_max()}};
+}
+
+std::string version_text(const cluster::v1::ServerSoftware& software) {
+  return software.software().empty() ? "before 0.1.0" : software.software();
+}
+
+// "0.1.0 (4 servers), 0.2.0 (2 servers)"
+std::string versions_text(const cluster::v1::GetStatusReply& status) {
+  std::map<std::string, int> servers;
+  for (const auto& software : status.software()) ++servers[version_text(software)];
+  std::vector<std::string> parts;
+  for (const auto& [version, count] : servers)
+    parts.push_back(version + " (" + std::to_string(count) + (count == 1 ? " server)" : " servers)"));
+  return join(parts, ", ");
+}
+
 void print_status_json(Session& session, const cluster::v1::GetStatusReply& status) {
   ordered_json volumes = ordered_json::array();
   for (const auto& volume : status.volumes()) {
     volumes.push_back(
         {{"name", volume.name()}, {"healthy", volume.healthy()}, {"reasons", words(volume.reasons())}});
   }
+  ordered_json software = ordered_json::array(), refused = ordered_json::array();
+  for (const auto& each : status.software()) software.push_back(software_json(each));
+  for (const auto& each : status.refused())
+    refused.push_back({{"server", each.server()}, {"software", each.software()}, {"reason", each.reason()}});
   print_json(session.out, {{"answered_by", status.server()},
                            {"incarnation", status.incarnation()},
                            {"etcd",
@@ -29,6 +57,9 @@ void print_status_json(Session& session, const cluster::v1::GetStatusReply& stat
                            {"servers", status.servers()},
                            {"servers_alive", status.servers_alive()},
                            {"servers_away", words(status.servers_away())},
+                           {"software", software},
+                           {"formats_level", status.formats_level()},
+                           {"refused", refused},
                            {"volumes", volumes}});
 }
 
@@ -49,6 +80,12 @@ void print_status_table(Session& session, const cluster::v1::GetStatusReply& sta
   facts.add("servers",
             std::to_string(status.servers_alive()) + " of " + std::to_string(status.servers()) + " alive" +
                 (status.servers_away().empty() ? "" : "; away: " + join(words(status.servers_away()), ", ")));
+  if (status.software_size() > 0) {
+    facts.add("versions",
+              versions_text(status) + "; formats of level " + std::to_string(status.formats_level()));
+  }
+  for (const auto& refused : status.refused())
+    facts.add("refused", refused.server() + ": " + refused.reason());
   facts.add("volumes", std::to_string(healthy) + " of " + std::to_string(status.volumes_size()) + " healthy");
   facts.print(session.out);
   if (sick.empty()) return;
@@ -119,6 +156,7 @@ Status list_servers(Session& session) {
     for (const auto& server : reply->servers()) {
       servers.push_back(server_json(server.record()));
       servers.back()["alive"] = server.alive();
+      if (server.has_software()) servers.back()["software"] = software_json(server.software());
     }
     print_json(session.out, {{"servers", servers}, {"stale_ms", reply->stale_ms()}});
     return Status::ok();
@@ -126,6 +164,7 @@ Status list_servers(Session& session) {
   Table table({{"SERVER"},
                {"ID", Align::kRight},
                {"ALIVE"},
+               {"VERSION"},
                {"FAILURE DOMAIN"},
                {"INCARNATION", Align::kRight},
                {"DISK", Align::kRight},
@@ -137,10 +176,10 @@ Status list_servers(Session& session) {
     const auto& record = server.record();
     const auto& networks = record.networks();
     table.add_row({record.name(), std::to_string(record.server_id()), yes_no(server.alive()),
-                   record.failure_domain(), std::to_string(record.incarnation()),
-                   format_bytes(record.disk_total_bytes()), endpoint_text(networks.client()),
-                   endpoint_text(networks.storage()), endpoint_text(networks.wan()),
-                   endpoint_text(networks.control())});
+                   server.has_software() ? version_text(server.software()) : "", record.failure_domain(),
+                   std::to_string(record.incarnation()), format_bytes(record.disk_total_bytes()),
+                   endpoint_text(networks.client()), endpoint_text(networks.storage()),
+                   endpoint_text(networks.wan()), endpoint_text(networks.control())});
   }
   table.print(session.out);
   return Status::ok();
@@ -182,6 +221,7 @@ void add_cluster_commands(CLI::App& app, Session& session, Action& chosen) {
   server->require_subcommand(1);
   auto* servers = server->add_subcommand("list", "All core servers");
   servers->callback([&] { chosen = [&] { return list_servers(session); }; });
+  add_disk_commands(*server, session, chosen);
 }
 
 }  // namespace shima

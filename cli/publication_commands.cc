@@ -62,6 +62,11 @@ Status unpublish(Session& session, const std::string& volume, const std::string&
   return Status::ok();
 }
 
+// Nobody's name means all nodes: that is said by --all.
+std::string check_node(const std::string& text) {
+  return text.empty() ? "wanted the name of a node, or --all for every node" : "";
+}
+
 }  // namespace
 
 void add_publication_commands(CLI::App& volume, Session& session, Action& chosen) {
@@ -86,9 +91,12 @@ void add_publication_commands(CLI::App& volume, Session& session, Action& chosen
       "unpublish",
       "Takes a node's publication away; when it returns, nothing of the node is carried out any more");
   unpublish_command->add_option("name", wanted->volume, "Name of the volume")->required()->type_name("NAME");
-  unpublish_command->add_option("node", wanted->node, "Name of the node (default: all nodes)")
-      ->type_name("NODE");
-  unpublish_command->callback([&session, &chosen, wanted] {
+  auto* whom = unpublish_command->add_option_group("nodes");
+  whom->add_option("node", wanted->node, "Name of the node")->type_name("NODE")->check(check_node);
+  auto all = std::make_shared<bool>(false);
+  whom->add_flag("--all", *all, "All nodes");
+  whom->require_option(1);
+  unpublish_command->callback([&session, &chosen, wanted, all] {  // `all` lives as long as the option
     chosen = [&session, wanted] { return unpublish(session, wanted->volume, wanted->node); };
   });
 }

@@ -45,6 +45,7 @@ void add_cluster_commands(CLI::App& app, Session& session, Action& chosen);
 void add_volume_commands(CLI::App& app, Session& session, Action& chosen);
 void add_transfer_commands(CLI::App& volume, Session& session, Action& chosen);     // of `shimactl volume`
 void add_publication_commands(CLI::App& volume, Session& session, Action& chosen);  // of `shimactl volume`
+void add_disk_commands(CLI::App& server, Session& session, Action& chosen);         // of `shimactl server`
 void add_replication_commands(CLI::App& app, Session& session, Action& chosen);
 void add_stats_commands(CLI::App& app, Session& session, Action& chosen);
 

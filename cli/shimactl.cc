@@ -7,6 +7,7 @@
 #include "cli/exit_codes.h"
 #include "cli/session.h"
 #include "cli/size_text.h"
+#include "common/release/release.h"
 
 namespace shima {
 namespace {
@@ -49,6 +50,7 @@ int run_shimactl(const std::vector<std::string>& arguments, std::ostream& out, s
   Action chosen;
   CLI::App app("Administers a Shima cluster: storage for virtual machines that live in several sites.",
                "shimactl");
+  app.set_version_flag("--version", "shimactl " + software_version());
   app.fallthrough();
   app.require_subcommand(1);
   app.footer(kExitCodeHelp);

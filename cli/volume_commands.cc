@@ -190,9 +190,10 @@ Status set_quotas(Session& session, const Quotas& wanted) {
   return Status::ok();
 }
 
-Status delete_volume(Session& session, const std::string& name) {
+Status delete_volume(Session& session, const std::string& name, bool force) {
   volume::v1::DeleteVolumeRequest request;
   request.set_name(name);
+  request.set_force(force);
   auto reply = session.control().delete_volume(request);
   if (!reply) return reply.status();
   if (session.json()) {
@@ -336,8 +337,11 @@ void add_volume_commands(CLI::App& app, Session& session, Action& chosen) {
 
   auto* remove = volume->add_subcommand("delete", "Deletes a volume and all its data, for ever");
   remove->add_option("name", *name, "Name of the volume")->required()->type_name("NAME");
-  remove->callback(
-      [&session, &chosen, name] { chosen = [&session, name] { return delete_volume(session, *name); }; });
+  auto force = std::make_shared<bool>(false);
+  remove->add_flag("--force", *force, "Also while it is published at nodes, where it may be in use");
+  remove->callback([&session, &chosen, name, force] {
+    chosen = [&session, name, force] { return delete_volume(session, *name, *force); };
+  });
 
   add_transfer_commands(*volume, session, chosen);
 }

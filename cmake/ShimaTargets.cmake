@@ -6,8 +6,9 @@
 set(SHIMA_SANITIZE "" CACHE STRING "address, thread or empty")
 # AddressSanitizer makes units three times as dear to compile at -O2, and tests' own code need not be fast.
 set(SHIMA_OPTIMIZE -O2)
+set(SHIMA_IS_GENERATED $<BOOL:$<TARGET_PROPERTY:SHIMA_GENERATED>>)
 if(SHIMA_SANITIZE STREQUAL "address")
-  set(SHIMA_OPTIMIZE $<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,-O0,-O1>)
+  set(SHIMA_OPTIMIZE $<IF:${SHIMA_IS_GENERATED},-O2,$<IF:$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>,-O0,-O1>>)
 endif()
 
 add_library(shima_options INTERFACE)
@@ -16,9 +17,10 @@ target_compile_options(shima_options INTERFACE -Wall -Wextra -Wpedantic -Wno-mis
 target_include_directories(shima_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 target_compile_definitions(shima_options INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED)
 if(SHIMA_SANITIZE STREQUAL "address")
-  # What protoc and gRPC generate is theirs, as their libraries are, and the dearest to compile: SHIMA_GENERATED.
-  target_compile_options(shima_options INTERFACE -fno-omit-frame-pointer
-    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:SHIMA_GENERATED>>>:-fsanitize=address,undefined$<SEMICOLON>-fno-sanitize-recover=all>)
+  # What protoc and gRPC generate is theirs, as their libraries are, and the dearest to compile (SHIMA_GENERATED): the
+  # compiler is called exactly as for the release preset, so that ccache has the object already.
+  target_compile_options(shima_options INTERFACE
+    $<$<NOT:${SHIMA_IS_GENERATED}>:-fno-omit-frame-pointer$<SEMICOLON>-fsanitize=address,undefined$<SEMICOLON>-fno-sanitize-recover=all>)
   target_link_options(shima_options INTERFACE -fsanitize=address,undefined)
 elseif(SHIMA_SANITIZE STREQUAL "thread")
   target_compile_options(shima_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
@@ -28,6 +30,8 @@ elseif(SHIMA_SANITIZE STREQUAL "thread")
   target_compile_definitions(shima_options INTERFACE ASIO_DISABLE_FENCED_BLOCK)
 endif()
 
+include(ShimaMerge)
+
 find_program(SHIMA_MOLD mold)
 if(SHIMA_MOLD)
   target_link_options(shima_options INTERFACE -fuse-ld=mold)
@@ -35,18 +39,21 @@ endif()
 
 function(shima_library NAME)
   cmake_parse_arguments(A "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  shima_merge(${NAME} A_SOURCES)
   add_library(${NAME} STATIC ${A_SOURCES})
   target_link_libraries(${NAME} PUBLIC shima_options ${A_PUBLIC} PRIVATE ${A_PRIVATE})
 endfunction()
 
 function(shima_binary NAME)
   cmake_parse_arguments(A "" "" "SOURCES;PRIVATE" ${ARGN})
+  shima_merge(${NAME} A_SOURCES)
   add_executable(${NAME} ${A_SOURCES})
   target_link_libraries(${NAME} PRIVATE shima_options ${A_PRIVATE})
 endfunction()
 
 function(shima_test NAME)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;PRIVATE;LABELS" ${ARGN})
+  shima_merge(${NAME} A_SOURCES)
   add_executable(${NAME} ${A_SOURCES})
   target_link_libraries(${NAME} PRIVATE shima_options ${A_PRIVATE} GTest::gtest GTest::gtest_main)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

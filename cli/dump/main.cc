@@ -4,6 +4,7 @@
 
 #include "cli/dump/dump_blocks.h"
 #include "cli/dump/dump_journal.h"
+#include "common/release/release.h"
 
 namespace {
 
@@ -25,6 +26,7 @@ void add_blocks_command(CLI::App& app, int& exit_code) {
 
 int main(int argc, char** argv) {
   CLI::App app("Shows what lies in the files of a Shima core server. Reads only.");
+  app.set_version_flag("--version", "shima-dump " + shima::software_version());
   app.require_subcommand(1);
   int exit_code = 0;
   shima::add_journal_command(app, exit_code);

@@ -48,7 +48,7 @@ std::string help_text(const std::vector<OptionSpec>& specs, const std::string& p
       program + ": " + summary + "\n\nUsage: " + program +
       " [--config FILE] [--KEY=VALUE ...]\n"
       "Flags win over the YAML file, where the dots of a key are sections. --print-reference prints\n"
-      "all keys as a markdown table.\n\n";
+      "all keys as a markdown table, --version the version.\n\n";
   for (const OptionSpec& spec : specs) {
     bool file_only = spec.type == OptionType::kStringMap || spec.type == OptionType::kSectionList;
     out += "  " + (file_only ? spec.name + " (file only)" : "--" + spec.name + "=" + type_name(spec.type)) +

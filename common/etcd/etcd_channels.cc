@@ -97,6 +97,7 @@ EtcdChannels::EtcdChannels(const std::vector<std::string>& targets, const EtcdOp
     c->kv = etcdserverpb::KV::NewStub(c->channel);
     c->watch = etcdserverpb::Watch::NewStub(c->channel);
     c->lease = etcdserverpb::Lease::NewStub(c->channel);
+    c->cluster = etcdserverpb::Cluster::NewStub(c->channel);
     channels_.push_back(std::move(c));
   }
 }

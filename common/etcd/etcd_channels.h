@@ -27,6 +27,7 @@ struct EtcdChannel {
   std::unique_ptr<etcdserverpb::KV::Stub> kv;
   std::unique_ptr<etcdserverpb::Watch::Stub> watch;
   std::unique_ptr<etcdserverpb::Lease::Stub> lease;
+  std::unique_ptr<etcdserverpb::Cluster::Stub> cluster;
   std::atomic<uint64_t> avoid_until_ms{0};  // boot clock; 0: in good standing
 };
 
@@ -63,6 +64,9 @@ class EtcdChannels {
   std::vector<std::unique_ptr<EtcdChannel>> channels_;
   EtcdOptions options_;
 };
+
+// EtcdClient::create()'s endpoints as gRPC wants them. kInvalidArgument.
+Result<std::vector<std::string>> etcd_targets(const std::vector<std::string>& endpoints);
 
 // The key after all keys that start with `prefix`.
 std::string end_of_prefix(std::string prefix);

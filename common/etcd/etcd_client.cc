@@ -38,30 +38,6 @@ void fill_txn(const std::vector<EtcdCompare>& compares, const std::vector<EtcdOp
   }
 }
 
-// "http://host:port" -> "host:port"; empty if it is none.
-Result<std::string> target_of(const std::string& endpoint) {
-  auto refuse = [&](const std::string& why) {
-    return Status(Code::kInvalidArgument,
-                  "etcd endpoint \"" + endpoint + "\": " + why +
-                      "; wanted HOST:PORT or [IPV6]:PORT, with or without http:// in front");
-  };
-  std::string target = endpoint;
-  if (target.starts_with("https://")) return refuse("TLS to etcd is not supported");
-  if (target.starts_with("http://")) target.erase(0, 7);
-  if (!target.empty() && target.back() == '/') target.pop_back();
-  size_t colon = target.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == target.size())
-    return refuse("a port is missing");
-  std::string host = target.substr(0, colon), port = target.substr(colon + 1);
-  bool bracketed = host.front() == '[' && host.back() == ']';
-  if (!bracketed && host.find(':') != std::string::npos) return refuse("an IPv6 address needs brackets");
-  bool digits =
-      port.size() <= 5 && std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits || std::stoul(port) == 0 || std::stoul(port) > 65535)
-    return refuse("the port must be 1 to 65535");
-  return target;
-}
-
 class GrpcEtcdClient : public EtcdClient {
  public:
   GrpcEtcdClient(const std::vector<std::string>& targets, const EtcdOptions& options)
@@ -186,15 +162,9 @@ Result<EtcdRange> list_prefix(EtcdChannels& channels, const std::string& prefix,
 
 Result<std::unique_ptr<EtcdClient>> EtcdClient::create(std::vector<std::string> endpoints,
                                                        EtcdOptions options) {
-  if (endpoints.empty())
-    return {Code::kInvalidArgument, "no etcd endpoint was given; wanted at least one HOST:PORT"};
-  std::vector<std::string> targets;
-  for (const std::string& endpoint : endpoints) {
-    Result<std::string> target = target_of(endpoint);
-    if (!target) return target.status();
-    targets.push_back(*target);
-  }
-  return std::unique_ptr<EtcdClient>(std::make_unique<GrpcEtcdClient>(targets, options));
+  Result<std::vector<std::string>> targets = etcd_targets(endpoints);
+  if (!targets) return targets.status();
+  return std::unique_ptr<EtcdClient>(std::make_unique<GrpcEtcdClient>(*targets, options));
 }
 
 }  // namespace shima

@@ -25,9 +25,15 @@ class LeaseKeeper : public EtcdLeaseKeeper {
     thread_.join();
   }
   // By the clock as well: a process that was stopped asks before the keeper's thread has had its turn.
-  bool is_alive() const override { return alive_ && boot_clock_ms() - confirmed_ms_ < ttl_ms_; }
+  bool is_alive() const override { return alive_ && unconfirmed_ms() < ttl_ms_; }
 
  private:
+  // The clock is read last: it must not be before a confirmation that came in between.
+  uint64_t unconfirmed_ms() const {
+    const uint64_t confirmed_ms = confirmed_ms_;
+    return boot_clock_ms() - confirmed_ms;
+  }
+
   void run() {
     while (!stopping_) {
       uint64_t sent_ms = boot_clock_ms();
@@ -35,7 +41,7 @@ class LeaseKeeper : public EtcdLeaseKeeper {
       if (stopping_) return;
       if (s) {
         confirmed_ms_ = sent_ms;
-      } else if (s.code() == Code::kNotFound || boot_clock_ms() - confirmed_ms_ >= ttl_ms_) {
+      } else if (s.code() == Code::kNotFound || unconfirmed_ms() >= ttl_ms_) {
         alive_ = false;
         on_lost_(s.code() == Code::kNotFound ? s : Status(Code::kUnavailable, s.message()));
         return;

@@ -28,7 +28,11 @@ class Watch : public EtcdWatch {
     wake_.notify_all();
     thread_.join();
   }
-  uint64_t silent_ms() const override { return boot_clock_ms() - heard_ms_; }
+  // The clock is read last: it must not be before what was heard in between.
+  uint64_t silent_ms() const override {
+    const uint64_t heard_ms = heard_ms_;
+    return boot_clock_ms() - heard_ms;
+  }
 
  private:
   void run() {
@@ -126,7 +130,8 @@ class Watch : public EtcdWatch {
         auto over = [this] { return stream_over_ || stopping_; };
         if (wake_.wait_for(lock, std::chrono::milliseconds(silence_ms / 4), over)) return;
       }
-      if (boot_clock_ms() - std::max(began_ms, heard_ms_.load()) >= silence_ms) return context.TryCancel();
+      const uint64_t since_ms = std::max(began_ms, heard_ms_.load());  // before the clock, as above
+      if (boot_clock_ms() - since_ms >= silence_ms) return context.TryCancel();
       if (!stream.Write(ask)) return;
     }
   }

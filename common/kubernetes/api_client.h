@@ -9,10 +9,11 @@
 //
 // Errors, always with the server's own words: kPermissionDenied: 401, 403 (they name verb and resource);
 // kNotFound: 404; kAlreadyExists, kConflict: 409, someone else has changed or owns it; kInvalidArgument: 400,
-// 422 and other 4xx; kRequestTooOld: 410, the resourceVersion is too old: list again; kUnavailable: nobody
-// answers, or not in time (a change may have been made or not), the certificate is not trusted, 429 and 5xx
-// (asked_to_wait_ms() says for how long), or cancelled; kCorrupt: no JSON object; kFailedPrecondition:
-// credentials that cannot be read, which file.
+// 422 and other 4xx; kRequestTooOld: 410, the resourceVersion is too old: list again; kInternal: 500, mostly
+// of this object alone, as while a webhook that is asked about its kind does not answer: try it again later;
+// kUnavailable: nobody answers, or not in time (a change may have been made or not), the certificate is not
+// trusted, 429 and other 5xx (asked_to_wait_ms() says for how long), or cancelled; kCorrupt: no JSON object;
+// kFailedPrecondition: credentials that cannot be read, which file.
 #pragma once
 
 #include <cstdint>

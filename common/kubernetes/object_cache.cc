@@ -170,8 +170,8 @@ void ObjectCache::on(WatchEnded event, std::vector<Effect>& effects) {
     return;
   }
   const Code code = event.why.code();
-  const bool position_is_good =
-      code == Code::kOk || code == Code::kUnavailable || code == Code::kPermissionDenied;
+  const bool position_is_good = code == Code::kOk || code == Code::kUnavailable || code == Code::kInternal ||
+                                code == Code::kPermissionDenied;
   fail(std::move(event.why), !position_is_good || (failures_ + 1) % kWatchesBeforeList == 0,
        event.asked_to_wait_ms, effects);
 }

@@ -27,7 +27,8 @@ Code code_of(int http_code, const std::string& reason) {
   if (http_code == 404) return Code::kNotFound;
   if (http_code == 409) return reason == "AlreadyExists" ? Code::kAlreadyExists : Code::kConflict;
   if (http_code == 410) return Code::kRequestTooOld;
-  if (http_code == 429 || http_code >= 500) return Code::kUnavailable;
+  if (http_code == 500) return Code::kInternal;
+  if (http_code == 429 || http_code > 500) return Code::kUnavailable;
   return Code::kInvalidArgument;
 }
 
@@ -36,7 +37,9 @@ Status status_of_object(int http_code, const json& object, const std::string& wh
   std::string words = shown(text_of(object, "message"));
   if (words.empty()) words = shown(reason);
   if (words.empty()) words = "without a word why";
-  return {code_of(http_code, reason),
+  // How an API server refuses an apply of fields that its definition does not have (kubernetes issue 122480).
+  const bool is_misfit = words.find("failed to create typed patch object") != std::string::npos;
+  return {is_misfit ? Code::kInvalidArgument : code_of(http_code, reason),
           "the API server answered " + std::to_string(http_code) + " to " + what + ": " + words};
 }
 

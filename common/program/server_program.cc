@@ -1,15 +1,22 @@
 #include "common/program/server_program.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "common/observe/log.h"
+#include "common/release/release.h"
 
 namespace shima::server_program {
 
 std::optional<int> read_command_line(const std::string& name, const std::string& summary,
                                      const std::vector<OptionSpec>& specs, int argc, const char* const* argv,
                                      CommandLine& line) {
+  if (std::find(argv + std::min(argc, 1), argv + argc, std::string_view("--version")) != argv + argc) {
+    printf("%s %s\n", name.c_str(), software_version().c_str());
+    return kEnded;
+  }
   Result<CommandLine> read = load_command_line(specs, argc, argv);
   if (!read.is_ok()) return wrong_options(name, read.status());
   line = std::move(*read);

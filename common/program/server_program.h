@@ -1,9 +1,9 @@
 // run_server_program(): the main() of a server, from its command line to its exit code.
 //
-// Reads the command line (--help and --print-reference answer on stdout), makes the server's own options of
-// it, sets the level of the log, blocks the ending signals (ending_signals.h) and serves until serve()
-// returns. Errors go to stderr with the program's name before them. Exit codes: 0 ended as asked, 1 could not
-// serve, 2 the command line or the configuration is wrong.
+// Reads the command line (--help, --version and --print-reference answer on stdout), makes the server's own
+// options of it, sets the level of the log, blocks the ending signals (ending_signals.h) and serves until
+// serve() returns. Errors go to stderr with the program's name before them. Exit codes: 0 ended as asked, 1
+// could not serve, 2 the command line or the configuration is wrong.
 //
 // Options is a struct with `std::string log_level`: error, warning, info or debug. Threads: before any other
 // thread starts.

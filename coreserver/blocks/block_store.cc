@@ -150,17 +150,15 @@ BlockStoreStats RocksBlockStore::stats() const {
 
 Result<std::unique_ptr<BlockStore>> BlockStore::open(Disk& disk, const std::string& directory,
                                                      uint64_t disk_id, const BlockStoreOptions& options) {
-  auto index =
-      IndexDb::open(disk, directory + "/index", disk_id,
-                    {options.rocksdb_cache_bytes, options.index_through_disk, options.wall_clock_ns});
-  if (!index) return index.status();
   auto files = DataFiles::open(disk, directory + "/blocks", disk_id, options.slots_per_file);
   if (!files) return files.status();
-  if ((*index)->is_new() && !(*files)->empty()) {
-    return Status(Code::kCorrupt, directory +
-                                      ": blocks/ has data files, but index/ is empty: the index was lost; "
-                                      "this disk must be emptied and resynced");
-  }
+  std::string beside;
+  if (options.journal_has_records) beside = "journal/ has records of groups";
+  if (!(*files)->empty()) beside = "blocks/ has data files";
+  auto index =
+      IndexDb::open(disk, directory + "/index", disk_id,
+                    {options.rocksdb_cache_bytes, options.index_through_disk, options.wall_clock_ns, beside});
+  if (!index) return index.status();
   auto store = std::make_unique<RocksBlockStore>(std::move(*index), std::move(*files), options.wall_clock_ns);
   SHIMA_RETURN_IF_ERROR(store->claim_slots_of_index().with_context(directory));
   return std::unique_ptr<BlockStore>(std::move(store));

@@ -57,6 +57,8 @@ struct BlockStoreOptions {
   // false: RocksDB writes to the kernel's files directly; true: through `disk` as well (crash tests).
   bool index_through_disk = false;
   WallClock wall_clock_ns = system_wall_clock_ns;  // for tombstones
+  // The disk's journal has records of groups, so there was an index: an empty one is not made in its place.
+  bool journal_has_records = false;
 };
 
 struct BlockKey {
@@ -104,6 +106,7 @@ struct BlockStoreStats {
 
 class BlockStore {
  public:
+  // kCorrupt, at each try: data files or the journal tell that there was an index, and it is not there.
   static Result<std::unique_ptr<BlockStore>> open(Disk& disk, const std::string& directory, uint64_t disk_id,
                                                   const BlockStoreOptions& options);
   virtual ~BlockStore() = default;

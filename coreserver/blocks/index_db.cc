@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "common/types/byte_order.h"
+#include "coreserver/blocks/index_format.h"
 #include "coreserver/blocks/inode_states.h"
 #include "coreserver/blocks/rocksdb_env.h"
 #include "coreserver/metadata/kv_family.h"
@@ -38,10 +39,21 @@ rocksdb::DBOptions database_options() {
   options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 64ull << 20;
+  // Behind the last sync a power loss leaves any mixture of old and new pages, so what follows a bad entry
+  // is dropped without a word. Rot before the last sync then looks the same: what the journal has released
+  // tells (R22, driver/group_checkpoint.h).
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.info_log = std::make_shared<ErrorsOnlyLogger>();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   return options;
+}
+
+Status index_was_lost(const std::string& beside) {
+  return {Code::kCorrupt,
+          beside +
+              ", but there is no index: it was lost. Nothing was changed. Bring it back; if it is lost for "
+              "ever, so is this disk: give the server an empty one (shimactl server forget-disk)"};
 }
 
 using Families = std::vector<rocksdb::ColumnFamilyDescriptor>;
@@ -84,13 +96,19 @@ Result<std::unique_ptr<IndexDb>> IndexDb::open(Disk& disk, const std::string& di
     index->env_ = make_rocksdb_env(disk);
     db_options.env = index->env_.get();
   }
+  if (!options.beside.empty()) {
+    const rocksdb::Status there = db_options.env->FileExists(directory + "/CURRENT");
+    if (there.IsNotFound()) return index_was_lost(options.beside).with_context(directory);
+    if (!there.ok()) return from_rocksdb(there, "looking for " + directory + "/CURRENT");
+    db_options.create_if_missing = false;
+  }
   index->tombstones_ = make_tombstone_filter(options.wall_clock_ns);
   const Families families = all_families(options.cache_bytes, index->tombstones_.get());
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(db_options, directory, families, &index->families_, &db);
   if (!opened.ok()) return from_rocksdb(opened, "opening " + directory);
   index->db_.reset(db);
-  SHIMA_RETURN_IF_ERROR(index->check_or_write_identity(disk_id).with_context(directory));
+  SHIMA_RETURN_IF_ERROR(index->check_or_write_identity(disk_id, options.beside).with_context(directory));
   return index;
 }
 
@@ -139,19 +157,15 @@ Status IndexDb::read_identity(bool& found) {
   if (!found) return Status::ok();
   if (!format_read.ok()) return from_rocksdb(format_read, "reading its format version");
   if (!id_read.ok()) return from_rocksdb(id_read, "reading its disk id");
-  std::string_view format_bytes = format, id_bytes = id;
-  if (!take_little_endian(format_bytes, format_version_) || !take_little_endian(id_bytes, disk_id_)) {
-    return {Code::kCorrupt, "its format version or disk id is too short"};
-  }
-  if (format_version_ == 0 || format_version_ > kFormatVersion) {
-    return {Code::kCorrupt, "its format version is " + std::to_string(format_version_) +
-                                ", this program knows those up to " + std::to_string(kFormatVersion) +
-                                "; use the program that wrote it"};
-  }
+  std::string_view id_bytes = id;
+  if (!take_little_endian(id_bytes, disk_id_)) return {Code::kCorrupt, "its disk id is too short"};
+  Result<uint64_t> version = decode_index_format(format);
+  if (!version) return version.status();
+  format_version_ = *version;
   return Status::ok();
 }
 
-Status IndexDb::check_or_write_identity(uint64_t disk_id) {
+Status IndexDb::check_or_write_identity(uint64_t disk_id, const std::string& beside) {
   bool found = false;
   SHIMA_RETURN_IF_ERROR(read_identity(found));
   if (found && disk_id_ != disk_id) {
@@ -159,24 +173,21 @@ Status IndexDb::check_or_write_identity(uint64_t disk_id) {
                                 std::to_string(disk_id) + "; mount the right disk"};
   }
   if (found) return Status::ok();
-  is_new_ = true;
+  if (!beside.empty()) return index_was_lost(beside);
   disk_id_ = disk_id;
-  std::string format, id;
-  append_little_endian(format, kFormatVersion);
+  std::string id;
   append_little_endian(id, disk_id);
   rocksdb::WriteBatch batch;
-  batch.Put(disk_values(), "format", format);
+  batch.Put(disk_values(), "format", encode_index_format());
   batch.Put(disk_values(), "disk_id", id);
   return write_synced(batch);
 }
 
 Status IndexDb::raise_format() {
-  std::string format;
-  append_little_endian(format, kFormatVersion);
   rocksdb::WriteBatch batch;
-  batch.Put(disk_values(), "format", format);
+  batch.Put(disk_values(), "format", encode_index_format());
   SHIMA_RETURN_IF_ERROR(write_synced(batch));
-  format_version_ = kFormatVersion;
+  format_version_ = kIndexFormatVersion;
   return Status::ok();
 }
 

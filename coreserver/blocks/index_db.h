@@ -17,6 +17,7 @@
 #include "common/runtime/disk.h"
 #include "common/status/status.h"
 #include "coreserver/blocks/block_store.h"
+#include "coreserver/blocks/index_format.h"
 #include "coreserver/blocks/rocksdb_status.h"
 
 namespace shima {
@@ -25,11 +26,13 @@ struct IndexDbOptions {
   uint64_t cache_bytes = 64ull << 20;
   bool through_disk = false;  // RocksDB's files go through `disk`
   WallClock wall_clock_ns = system_wall_clock_ns;
+  std::string beside = {};  // not empty: what tells that there was an index, so that none is made
 };
 
 class IndexDb {
  public:
-  // Opens or makes the index of disk `disk_id`. Another disk's, or another format version, is kCorrupt.
+  // Opens or makes the index of disk `disk_id`. Another disk's, or another format version, is kCorrupt, and
+  // so is one that is not there although it was.
   static Result<std::unique_ptr<IndexDb>> open(Disk& disk, const std::string& directory, uint64_t disk_id,
                                                const IndexDbOptions& options);
   // As it is at this instant, for looking only; works beside a running server. Takes the disk id from the
@@ -44,9 +47,8 @@ class IndexDb {
   rocksdb::ColumnFamilyHandle* metadata() const { return families_[4]; }
   rocksdb::ColumnFamilyHandle* inodes() const { return families_[5]; }
   uint64_t disk_id() const { return disk_id_; }
-  bool is_new() const { return is_new_; }  // made by this open()
   // Of an older format: what it lacks is to be made from the rest, then raise_format().
-  bool is_old() const { return format_version_ < kFormatVersion; }
+  bool is_old() const { return format_version_ < kIndexFormatVersion; }
   Status raise_format();
 
   Status write(rocksdb::WriteBatch& batch) { return write_with(batch, false); }
@@ -54,12 +56,10 @@ class IndexDb {
   Status write_synced(rocksdb::WriteBatch& batch);
 
  private:
-  static constexpr uint64_t kFormatVersion = 2;
-
   IndexDb() = default;
   rocksdb::ColumnFamilyHandle* disk_values() const { return families_[3]; }
   Status write_with(rocksdb::WriteBatch& batch, bool sync);
-  Status check_or_write_identity(uint64_t disk_id);
+  Status check_or_write_identity(uint64_t disk_id, const std::string& beside);
   Status read_identity(bool& found);
 
   std::unique_ptr<rocksdb::Env> env_;                      // only with through_disk; outlives db_
@@ -67,8 +67,7 @@ class IndexDb {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;  // default, blocks, groups, disk, metadata, inodes
   uint64_t disk_id_ = 0;
-  uint64_t format_version_ = kFormatVersion;
-  bool is_new_ = false;
+  uint64_t format_version_ = kIndexFormatVersion;
 };
 
 }  // namespace shima

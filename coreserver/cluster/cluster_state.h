@@ -40,6 +40,24 @@ struct ServerNetworks {
   bool operator==(const ServerNetworks&) const = default;
 };
 
+// What a core server runs. The defaults are those of programs that are too old to say.
+struct ServerSoftware {
+  std::string version;         // "0.1.0"; empty: too old to say
+  uint32_t release = 1;        // counts minor releases: neighbours may run together
+  uint32_t formats_level = 1;  // the newest formats that it reads
+  uint32_t protocol_min = 1;   // of data streams
+  uint32_t protocol_max = 1;
+  bool operator==(const ServerSoftware&) const = default;
+};
+
+// A core server that was started lately and may not run in this cluster.
+struct RefusedStart {
+  std::string server;   // SITE/core-N
+  std::string version;  // of what was started
+  std::string reason;   // for people
+  bool operator==(const RefusedStart&) const = default;
+};
+
 struct ServerInfo {
   ServerId id;
   std::string name;  // SITE/core-N
@@ -48,7 +66,8 @@ struct ServerInfo {
   Incarnation incarnation;  // the newest one
   ServerNetworks networks;
   uint64_t disk_total_bytes = 0;
-  bool alive = false;  // the newest incarnation holds its lease
+  bool alive = false;       // the newest incarnation holds its lease
+  ServerSoftware software;  // of the newest incarnation; of a record of its own
   EtcdRevision mod_revision;
   bool operator==(const ServerInfo&) const = default;
 };
@@ -109,7 +128,10 @@ struct VolumeInfo {
   bool published_only = false;                // only `publications` and registered access servers may use it
   std::vector<PublicationInfo> publications;  // by node, each once
   std::map<std::string, std::string> labels;  // what its maker wanted remembered; nothing is decided by it
-  EtcdRevision mod_revision;                  // of the record; not part of it
+  // Members of the record that this program does not know, as JSON ("\"key\":value,..."): a newer one wrote
+  // them, and a change of the record keeps them.
+  std::string unknown_fields;
+  EtcdRevision mod_revision;  // of the record; not part of it
 
   uint32_t data_groups() const;  // W
   bool has_member(ServerId server) const;
@@ -127,6 +149,8 @@ struct ClusterState {
   std::map<ServerId, ServerInfo> servers;
   std::map<std::string, VolumeInfo> volumes;      // by name
   std::map<std::string, uint64_t> access;         // registered access servers, SITE/access-N -> incarnation
+  std::map<std::string, RefusedStart> refused;    // by server
+  uint32_t formats_level = 1;                     // the newest formats that may be written
   std::map<std::string, std::string> unreadable;  // key -> why: records of a wrong magic, version or content
 
   const ServerInfo* server_named(const std::string& name) const;

@@ -37,6 +37,13 @@ void ClusterStateBuilder::put(const EtcdKeyValue& item) {
       // Unlike the others, one that cannot be read counts as gone: whom it named must not be let in for ever.
       state_.access.erase(key.name);
       return store(decode_access(item), [&](AccessInfo a) { state_.access[key.name] = a.incarnation; });
+    case RecordType::kSoftware:
+      software_.erase(key.name);  // what cannot be read counts as too old to say
+      return store(decode_software(item), [&](SoftwareInfo s) { software_[key.name] = std::move(s); });
+    case RecordType::kRefusal:
+      return store(decode_refusal(item), [&](RefusedStart r) { state_.refused[key.name] = std::move(r); });
+    case RecordType::kFormats:
+      return store(decode_formats(item), [&](FormatsInfo f) { state_.formats_level = f.level; });
     case RecordType::kCounter:
     case RecordType::kOther:
       return;
@@ -62,6 +69,15 @@ void ClusterStateBuilder::remove(const std::string& key_text) {
     case RecordType::kAccess:
       state_.access.erase(key.name);
       return;
+    case RecordType::kSoftware:
+      software_.erase(key.name);
+      return;
+    case RecordType::kRefusal:
+      state_.refused.erase(key.name);
+      return;
+    case RecordType::kFormats:
+      state_.formats_level = 1;
+      return;
     case RecordType::kCounter:
     case RecordType::kOther:
       return;
@@ -76,6 +92,9 @@ void ClusterStateBuilder::keep_only(const std::vector<EtcdWatchBatch::Change>& i
   std::erase_if(state_.volumes, [&](const auto& v) { return !keys.count(volume_key(v.first)); });
   std::erase_if(state_.access, [&](const auto& a) { return !keys.count(access_key(a.first)); });
   std::erase_if(alive_, [&](const auto& a) { return !keys.count(alive_key(a.first)); });
+  std::erase_if(software_, [&](const auto& s) { return !keys.count(software_key(s.first)); });
+  std::erase_if(state_.refused, [&](const auto& r) { return !keys.count(refusal_key(r.first)); });
+  if (!keys.count(formats_key())) state_.formats_level = 1;
   std::erase_if(state_.unreadable, [&](const auto& u) { return !keys.count(u.first); });
 }
 
@@ -83,6 +102,9 @@ void ClusterStateBuilder::mark_alive() {
   for (auto& [id, server] : state_.servers) {
     auto it = alive_.find(server.name);
     server.alive = it != alive_.end() && it->second.id == id && it->second.incarnation == server.incarnation;
+    const auto runs = software_.find(server.name);
+    const bool current = runs != software_.end() && runs->second.incarnation == server.incarnation;
+    server.software = current ? runs->second.software : ServerSoftware();
   }
 }
 

@@ -26,7 +26,8 @@ class ClusterStateBuilder {
   void mark_alive();
 
   ClusterState state_;
-  std::map<std::string, AliveInfo> alive_;  // by server name
+  std::map<std::string, AliveInfo> alive_;        // by server name
+  std::map<std::string, SoftwareInfo> software_;  // by server name
 };
 
 }  // namespace shima

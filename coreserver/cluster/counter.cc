@@ -1,11 +1,17 @@
 #include "coreserver/cluster/counter.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "coreserver/cluster/records.h"
 #include "coreserver/cluster/retry_deadline.h"
 
 namespace shima {
+namespace {
 
-Result<uint64_t> next_number(EtcdClient& etcd, std::string_view counter, uint32_t timeout_ms) {
+// Writes next(last) until it is written, and returns it; writes nothing if it is the same.
+Result<uint64_t> change(EtcdClient& etcd, std::string_view counter, uint32_t timeout_ms,
+                        const std::function<uint64_t(uint64_t)>& next) {
   const std::string key = counter_key(counter);
   RetryDeadline deadline(timeout_ms);
   for (;;) {
@@ -20,8 +26,10 @@ Result<uint64_t> next_number(EtcdClient& etcd, std::string_view counter, uint32_
         last = *decoded;
         expected = item->mod_revision;
       }
-      Result<EtcdRevision> won = etcd.compare_and_swap(key, expected, encode_counter(last + 1));
-      if (won) return last + 1;
+      const uint64_t wanted = next(last);
+      if (wanted == last) return last;
+      Result<EtcdRevision> won = etcd.compare_and_swap(key, expected, encode_counter(wanted));
+      if (won) return wanted;
       status = won.status();
     }
     // After an unknown outcome the number may or may not be taken: the next read shows, and nobody else has
@@ -32,6 +40,17 @@ Result<uint64_t> next_number(EtcdClient& etcd, std::string_view counter, uint32_
     if (deadline.is_over()) return {Code::kUnavailable, status.message()};
     deadline.pause();
   }
+}
+
+}  // namespace
+
+Result<uint64_t> next_number(EtcdClient& etcd, std::string_view counter, uint32_t timeout_ms) {
+  return change(etcd, counter, timeout_ms, [](uint64_t last) { return last + 1; });
+}
+
+Status skip_numbers_up_to(EtcdClient& etcd, std::string_view counter, uint64_t number, uint32_t timeout_ms) {
+  return change(etcd, counter, timeout_ms, [number](uint64_t last) { return std::max(last, number); })
+      .status();
 }
 
 }  // namespace shima

@@ -173,6 +173,23 @@ v1::VolumeRecord to_record(const VolumeInfo& volume) {
   return r;
 }
 
+v1::DisksRecord to_record(const ServerDisks& disks) {
+  v1::DisksRecord r;
+  r.set_name(disks.name);
+  for (const KnownDisk& disk : disks.disks) {
+    auto& out = *r.add_disks();
+    out.set_disk_id(disk.id);
+    out.set_path(disk.path);
+    out.set_since_ms(disk.since_ms);
+  }
+  for (const ForgottenDiskInfo& disk : disks.forgotten) {
+    auto& out = *r.add_forgotten();
+    out.set_disk_id(disk.id);
+    out.set_forgotten_ms(disk.when_ms);
+  }
+  return r;
+}
+
 void add_labels(const std::map<std::string, std::string>& labels,
                 google::protobuf::RepeatedPtrField<v1::Label>& out) {
   for (const auto& [key, value] : labels) {

@@ -1,12 +1,14 @@
-// Plain structs <-> protobuf records, for gRPC handlers and for records.cc.
+// Plain structs <-> protobuf records, for gRPC handlers, records.cc and disk_store.cc.
 //
 // The ..._from functions check the content; magic, version and key are records.h's matter. Errors: kCorrupt,
 // kInvalidArgument.
 #pragma once
 
+#include "api/shima/cluster/v1/disks.pb.h"
 #include "api/shima/cluster/v1/records.pb.h"
 #include "common/status/status.h"
 #include "coreserver/cluster/cluster_state.h"
+#include "coreserver/cluster/server_disks.h"
 
 namespace shima {
 
@@ -14,6 +16,7 @@ cluster::v1::SiteRecord to_record(const SiteInfo& site);
 cluster::v1::ServerRecord to_record(const ServerInfo& server);
 cluster::v1::VolumeRecord to_record(const VolumeInfo& volume);
 cluster::v1::Publication to_record(const PublicationInfo& publication);
+cluster::v1::DisksRecord to_record(const ServerDisks& disks);
 // By key.
 void add_labels(const std::map<std::string, std::string>& labels,
                 google::protobuf::RepeatedPtrField<cluster::v1::Label>& out);

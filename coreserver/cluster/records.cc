@@ -1,11 +1,11 @@
 #include "coreserver/cluster/records.h"
 
 #include <arpa/inet.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <cctype>
 
 #include "common/network/cidr.h"
+#include "coreserver/cluster/record_json.h"
 #include "coreserver/cluster/record_protobuf.h"
 
 namespace shima {
@@ -13,50 +13,20 @@ namespace {
 
 namespace v1 = cluster::v1;
 
-constexpr const char* kWhatToDo =
-    "it was written by a newer Shima or changed by hand: upgrade this program or put the record right";
+constexpr size_t kMaxRefusalBytes = 1024;  // of its reason
 
-template <typename Record>
-std::string to_json(const Record& record) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
-  std::string json;
-  auto status = google::protobuf::util::MessageToJsonString(record, &json, options);
-  SHIMA_CHECK(status.ok(), "a record of our own cannot be written as JSON");
-  return json;
-}
-
-Status corrupt(const EtcdKeyValue& item, const std::string& what) {
-  return {Code::kCorrupt, "etcd key " + item.key + ": " + what + "; " + kWhatToDo};
-}
-
-// Magic and version are checked before anything else, so that a newer record is called that and not
-// malformed. Fields that are not known are refused: a compare-and-swap would drop them.
+// Of records that are written anew by their owners, who know all that is in them.
 template <typename Record>
 Result<Record> from_json(const EtcdKeyValue& item, const std::string& magic) {
-  google::protobuf::util::JsonParseOptions lenient, strict;
-  lenient.ignore_unknown_fields = true;
-  Record record;
-  auto status = google::protobuf::util::JsonStringToMessage(item.value, &record, lenient);
-  if (!status.ok()) return corrupt(item, "is not a " + magic + " record in JSON (" + status.ToString() + ")");
-  if (record.magic() != magic) {
-    return corrupt(item, "found magic \"" + record.magic() + "\", wanted \"" + magic + "\"");
-  }
-  if (record.version() == 0 || record.version() > kRecordVersion) {
-    return corrupt(item, "found version " + std::to_string(record.version()) + ", wanted 1 to " +
-                             std::to_string(kRecordVersion));
-  }
-  record.Clear();
-  status = google::protobuf::util::JsonStringToMessage(item.value, &record, strict);
-  if (!status.ok()) return corrupt(item, "has a field that is not known (" + status.ToString() + ")");
-  return record;
+  std::string unknown;
+  return shima::from_json<Record>(item, magic, unknown);
 }
 
 template <typename Info>
 Result<Info> finish(const EtcdKeyValue& item, Result<Info> info) {
-  if (!info) return corrupt(item, info.status().message());
-  if (info->name != parse_key(item.key).name) return corrupt(item, "names itself \"" + info->name + "\"");
+  if (!info) return corrupt_record(item, info.status().message());
+  if (info->name != parse_key(item.key).name)
+    return corrupt_record(item, "names itself \"" + info->name + "\"");
   info->mod_revision = item.mod_revision;
   return info;
 }
@@ -96,6 +66,10 @@ std::string alive_key(std::string_view server_name) { return key_of("alive", ser
 std::string volume_key(std::string_view volume) { return key_of("volumes", volume); }
 std::string access_key(std::string_view access_server_name) { return key_of("access", access_server_name); }
 std::string counter_key(std::string_view counter) { return key_of("counters", counter); }
+std::string software_key(std::string_view server_name) { return key_of("software", server_name); }
+std::string refusal_key(std::string_view server_name) { return key_of("refused", server_name); }
+std::string formats_key() { return key_of("formats", "cluster"); }
+std::string formats_gate_key() { return key_of("formats", "gate"); }
 
 ParsedKey parse_key(std::string_view key) {
   if (!key.starts_with(kClusterPrefix)) return {};
@@ -110,12 +84,17 @@ ParsedKey parse_key(std::string_view key) {
   if (type == "volumes") return {RecordType::kVolume, name};
   if (type == "access") return {RecordType::kAccess, name};
   if (type == "counters") return {RecordType::kCounter, name};
+  if (type == "software") return {RecordType::kSoftware, name};
+  if (type == "refused") return {RecordType::kRefusal, name};
+  if (type == "formats" && name == "cluster") return {RecordType::kFormats, name};
   return {};
 }
 
 std::string encode_site(const SiteInfo& site) { return to_json(to_record(site)); }
 std::string encode_server(const ServerInfo& server) { return to_json(to_record(server)); }
-std::string encode_volume(const VolumeInfo& volume) { return to_json(to_record(volume)); }
+std::string encode_volume(const VolumeInfo& volume) {
+  return with_unknown_fields(to_json(to_record(volume)), volume.unknown_fields);
+}
 
 std::string encode_alive(const AliveInfo& alive) {
   v1::AliveRecord r;
@@ -143,6 +122,39 @@ std::string encode_counter(uint64_t last) {
   return to_json(r);
 }
 
+std::string encode_software(const SoftwareInfo& software) {
+  v1::SoftwareRecord r;
+  r.set_magic("shima-software");
+  r.set_version(kRecordVersion);
+  r.set_name(software.name);
+  r.set_incarnation(software.incarnation.value);
+  r.set_software(software.software.version);
+  r.set_release(software.software.release);
+  r.set_formats_level(software.software.formats_level);
+  r.set_protocol_min(software.software.protocol_min);
+  r.set_protocol_max(software.software.protocol_max);
+  return to_json(r);
+}
+
+std::string encode_refusal(const RefusedStart& refused) {
+  v1::RefusalRecord r;
+  r.set_magic("shima-refusal");
+  r.set_version(kRecordVersion);
+  r.set_name(refused.server);
+  r.set_software(refused.version);
+  r.set_reason(refused.reason);
+  return to_json(r);
+}
+
+std::string encode_formats(const FormatsInfo& formats) {
+  v1::FormatsRecord r;
+  r.set_magic("shima-formats");
+  r.set_version(kRecordVersion);
+  r.set_level(formats.level);
+  r.set_raised_by(formats.raised_by);
+  return to_json(r);
+}
+
 Result<SiteInfo> decode_site(const EtcdKeyValue& item) {
   auto r = from_json<v1::SiteRecord>(item, "shima-site");
   return r ? finish(item, site_from(*r)) : r.status();
@@ -152,8 +164,12 @@ Result<ServerInfo> decode_server(const EtcdKeyValue& item) {
   return r ? finish(item, server_from(*r)) : r.status();
 }
 Result<VolumeInfo> decode_volume(const EtcdKeyValue& item) {
-  auto r = from_json<v1::VolumeRecord>(item, "shima-volume");
-  return r ? finish(item, volume_from(*r)) : r.status();
+  std::string unknown;
+  auto r = from_json<v1::VolumeRecord>(item, "shima-volume", unknown);
+  if (!r) return r.status();
+  Result<VolumeInfo> volume = finish(item, volume_from(*r));
+  if (volume) volume->unknown_fields = std::move(unknown);
+  return volume;
 }
 Result<AliveInfo> decode_alive(const EtcdKeyValue& item) {
   auto r = from_json<v1::AliveRecord>(item, "shima-alive");
@@ -163,14 +179,47 @@ Result<AliveInfo> decode_alive(const EtcdKeyValue& item) {
 Result<AccessInfo> decode_access(const EtcdKeyValue& item) {
   auto r = from_json<v1::AccessRecord>(item, "shima-access");
   if (!r) return r.status();
-  if (r->incarnation() == 0) return corrupt(item, "has no incarnation");
-  if (Status name = check_access_name(r->name()); !name) return corrupt(item, name.message());
+  if (r->incarnation() == 0) return corrupt_record(item, "has no incarnation");
+  if (Status name = check_access_name(r->name()); !name) return corrupt_record(item, name.message());
   return finish(item, Result<AccessInfo>(AccessInfo{r->name(), r->incarnation(), {}}));
 }
 Result<uint64_t> decode_counter(const EtcdKeyValue& item) {
-  auto r = from_json<v1::CounterRecord>(item, "shima-counter");
+  std::string unknown;
+  auto r = from_json<v1::CounterRecord>(item, "shima-counter", unknown);
   if (!r) return r.status();
+  if (!unknown.empty())
+    return corrupt_record(item, "has a field that is not known, which a change would drop");
   return r->last();
+}
+
+Result<SoftwareInfo> decode_software(const EtcdKeyValue& item) {
+  auto r = from_json<v1::SoftwareRecord>(item, "shima-software");
+  if (!r) return r.status();
+  if (r->name() != parse_key(item.key).name)
+    return corrupt_record(item, "names itself \"" + r->name() + "\"");
+  const bool good = r->incarnation() > 0 && r->release() > 0 && r->formats_level() > 0 &&
+                    r->protocol_min() > 0 && r->protocol_min() <= r->protocol_max();
+  if (!good)
+    return corrupt_record(item, "has no incarnation, release, level or range of protocols that can be");
+  return SoftwareInfo{
+      r->name(),
+      Incarnation(r->incarnation()),
+      {printable(r->software()), r->release(), r->formats_level(), r->protocol_min(), r->protocol_max()}};
+}
+
+Result<RefusedStart> decode_refusal(const EtcdKeyValue& item) {
+  auto r = from_json<v1::RefusalRecord>(item, "shima-refusal");
+  if (!r) return r.status();
+  if (r->name() != parse_key(item.key).name)
+    return corrupt_record(item, "names itself \"" + r->name() + "\"");
+  return RefusedStart{r->name(), printable(r->software()), r->reason().substr(0, kMaxRefusalBytes)};
+}
+
+Result<FormatsInfo> decode_formats(const EtcdKeyValue& item) {
+  auto r = from_json<v1::FormatsRecord>(item, "shima-formats");
+  if (!r) return r.status();
+  if (r->level() == 0) return corrupt_record(item, "has no level");
+  return FormatsInfo{r->level(), r->raised_by()};
 }
 
 Status check_volume_name(std::string_view name) { return check_name("volume", name, true); }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "coreserver/cluster/counter.h"
+#include "coreserver/cluster/disk_store.h"
 #include "coreserver/cluster/records.h"
 #include "coreserver/cluster/retry_deadline.h"
 #include "coreserver/cluster/site_rules.h"
@@ -40,8 +41,12 @@ class EtcdRegistration : public Registration {
 
   Status begin() {
     SHIMA_RETURN_IF_ERROR(check_server_name(spec_.name, spec_.site));
+    SHIMA_RETURN_IF_ERROR(until_it_works(
+        [&] { return admit_software(etcd_, spec_.name, spec_.software).status(); }));  // before any change
     SHIMA_RETURN_IF_ERROR(until_it_works([&] { return enter_site(); }));
     SHIMA_RETURN_IF_ERROR(until_it_works([&] { return enter_server(); }));
+    if (Status raised = raise_formats(etcd_, spec_.name, spec_.software); !raised)
+      warnings_.push_back("the cluster's formats were not raised: " + raised.message());
     keep_lease();
     watch_ = etcd_.watch(server_key(spec_.name), revision_.next(),
                          [this](const EtcdWatchBatch& b) { look_at(b); });
@@ -121,16 +126,34 @@ class EtcdRegistration : public Registration {
     next.incarnation = next.incarnation.next();
     next.networks = spec_.networks;
     next.disk_total_bytes = spec_.disk_total_bytes;
+    Result<EtcdRevision> gate = admit_software(etcd_, spec_.name, spec_.software);
+    if (!gate) return gate.status();
+    SHIMA_RETURN_IF_ERROR(check_disks());
     SHIMA_RETURN_IF_ERROR(fresh_lease());
+    const SoftwareInfo software{spec_.name, next.incarnation, spec_.software};
+    std::vector<EtcdCompare> compares = {{server_key(spec_.name), expected}, {formats_gate_key(), *gate}};
+    if (spec_.disks) compares.push_back({disks_key(spec_.name), *spec_.disks});
     Result<EtcdRevision> won = etcd_.transact(
-        {{server_key(spec_.name), expected}},
+        compares,
         {EtcdOperation::put(server_key(spec_.name), encode_server(next)),
+         EtcdOperation::put(software_key(spec_.name), encode_software(software)),
+         EtcdOperation::remove(refusal_key(spec_.name)),
          EtcdOperation::put(alive_key(spec_.name), encode_alive({next.id, next.incarnation}), lease_)});
     if (!won) return won.status();
     self_ = next;
     revision_ = *won;
     alive_ = true;
     return Status::ok();
+  }
+
+  // Apart from the transaction's compare, so that a try that cannot succeed any more is not tried again.
+  Status check_disks() {
+    if (!spec_.disks) return Status::ok();
+    Result<EtcdKeyValue> item = etcd_.get(disks_key(spec_.name));
+    if (!item && item.status().code() != Code::kNotFound) return item.status();
+    if ((item ? item->mod_revision : EtcdRevision()) == *spec_.disks) return Status::ok();
+    return {Code::kStaleTerm,
+            "the record of " + spec_.name + "'s disks was just changed, so they are compared with it anew"};
   }
 
   // The lease's time may have run down over retries, so each try takes a new one; the old one ends by itself.
@@ -173,8 +196,9 @@ class EtcdRegistration : public Registration {
       if (stopping_) return;
       if (superseded_by_) {
         std::string why = "incarnation " + std::to_string(superseded_by_.value) + " of " + spec_.name +
-                          " has registered; this process is incarnation " +
-                          std::to_string(self_.incarnation.value) + " and must end";
+                          " is on record; this process is incarnation " +
+                          std::to_string(self_.incarnation.value) +
+                          " and must end: another process has its name, or a disk of it was forgotten";
         lock.unlock();
         keeper_.reset();
         on_event_({RegistrationEvent::Kind::kSuperseded, why});

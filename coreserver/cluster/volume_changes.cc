@@ -14,9 +14,30 @@ VolumeInfo raised(VolumeInfo volume) {
 
 std::string of(const VolumeInfo& volume) { return "volume " + volume.name; }
 
+constexpr size_t kNamedNodes = 10;
+
+// Up to ten of them.
+std::string nodes_of(const std::vector<PublicationInfo>& publications) {
+  std::string text;
+  for (size_t i = 0; i < std::min(publications.size(), kNamedNodes); ++i)
+    text += (i ? ", " : "") + publications[i].node;
+  if (publications.size() > kNamedNodes)
+    text += " and " + std::to_string(publications.size() - kNamedNodes) + " more";
+  return text;
+}
+
+// As external-provisioner tells it and the CSI controller keeps it; empty: a volume of no claim.
+std::string claim_of(const VolumeInfo& volume) {
+  const auto name = volume.labels.find("csi.storage.k8s.io/pvc/name");
+  const auto name_space = volume.labels.find("csi.storage.k8s.io/pvc/namespace");
+  if (name == volume.labels.end() || name_space == volume.labels.end()) return "";
+  return " (claim " + name_space->second + "/" + name->second + ")";
+}
+
 }  // namespace
 
-Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation) {
+Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation,
+                                const LoggedTerms& logged) {
   VolumeInfo next = volume;
   bool changed = false;
   for (GroupInfo& group : next.groups) {
@@ -29,6 +50,9 @@ Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incar
                                       " is named already; the older process must end"};
       }
       m.incarnation = incarnation;
+      const auto newest = logged.find({volume.id, group.index});
+      if (newest != logged.end() && newest->second > group.term)
+        group.term = Term(newest->second.value + kTermsLostWithEtcd);
       if (m.role == replication::Role::kPrimary) group.term = group.term.next();
       changed = true;
     }
@@ -64,6 +88,22 @@ Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, T
   it->whole = whole;
   it->in_sync = in_sync;
   return raised(std::move(next));
+}
+
+Result<VolumeInfo> with_memberships(const VolumeInfo& volume, const std::vector<MembershipChange>& changes) {
+  VolumeInfo next = volume;
+  Status refused(Code::kInvalidArgument, of(volume) + ": no change of membership was asked for");
+  bool first = true;
+  for (const MembershipChange& c : changes) {
+    VolumeInfo same_version = next;
+    same_version.config_version = volume.config_version;  // all are changes of the record as it stands
+    auto with = with_membership(same_version, c.group, c.term, c.based_on, c.server, c.whole, c.in_sync);
+    if (with) next = std::move(*with);
+    if (!with && first) refused = with.status();
+    first = false;
+  }
+  if (next.config_version == volume.config_version) return refused;
+  return next;
 }
 
 Result<VolumeInfo> with_quotas(const VolumeInfo& volume, uint64_t size_bytes,
@@ -120,8 +160,15 @@ Result<VolumeInfo> without_publication(const VolumeInfo& volume, const std::stri
   return taken ? next : volume;
 }
 
-Result<VolumeInfo> with_deleting(const VolumeInfo& volume) {
+Result<VolumeInfo> with_deleting(const VolumeInfo& volume, bool force) {
   if (volume.deleting) return volume;
+  if (!force && !volume.publications.empty()) {
+    return {Code::kFailedPrecondition, of(volume) + claim_of(volume) + " is published at " +
+                                           nodes_of(volume.publications) +
+                                           " and may be in use there; wanted it unpublished. End its use, "
+                                           "and unpublish it (shimactl volume unpublish " +
+                                           volume.name + " NODE); or delete it with --force"};
+  }
   VolumeInfo next = raised(volume);
   next.deleting = true;
   return next;

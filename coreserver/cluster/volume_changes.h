@@ -5,17 +5,28 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/status/status.h"
 #include "coreserver/cluster/cluster_state.h"
 
 namespace shima {
 
+// The newest term in the log of each group that a server found on its disks.
+using LoggedTerms = std::map<GroupId, Term>;
+
+// A log with terms that the record does not know tells that etcd was set back: other members may have seen
+// even higher ones, in records that this one lacks. So the term is raised by more than there were restarts.
+inline constexpr uint64_t kTermsLostWithEtcd = 1'000'000;
+
 // Member `server` has restarted as `incarnation`: it is named in all its groups; where it is primary the term
-// goes up (R4). kStaleTerm: a newer incarnation is named already, so this one must not act.
-Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation);
+// goes up (R4), and in any case above the log's, so that a term is never given twice. kStaleTerm: a newer
+// incarnation is named already, so this one must not act.
+Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incarnation incarnation,
+                                const LoggedTerms& logged = {});
 
 // The primary of `term` says what a remote member is (R7, R12), on the record of version `based_on`: on a
 // later one, what it promised to wait for may be trimmed already. Always raises config_version, also when
@@ -23,6 +34,20 @@ Result<VolumeInfo> with_restart(const VolumeInfo& volume, ServerId server, Incar
 // kStaleTerm: another term or version. kInvalidArgument: no such group or member, or it is not a remote.
 Result<VolumeInfo> with_membership(const VolumeInfo& volume, GroupIndex group, Term term,
                                    ConfigVersion based_on, ServerId server, bool whole, bool in_sync);
+
+// One such wish.
+struct MembershipChange {
+  GroupIndex group;
+  Term term;
+  ConfigVersion based_on;
+  ServerId server;
+  bool whole = true;
+  bool in_sync = true;
+};
+
+// Several wishes of groups by one change of the record. Those that with_membership() would refuse are left
+// out; if that is all of them, the first one's error.
+Result<VolumeInfo> with_memberships(const VolumeInfo& volume, const std::vector<MembershipChange>& changes);
 
 // The quotas. `size_bytes` 0: it stays as it is; kInvalidArgument: it would get smaller. `max_inodes`: any;
 // nullopt: it stays as it is.
@@ -38,7 +63,9 @@ Result<VolumeInfo> with_publication(const VolumeInfo& volume, const PublicationI
 // Takes the node's publication away; all of them if `node` is empty. No change if there is none.
 Result<VolumeInfo> without_publication(const VolumeInfo& volume, const std::string& node);
 
-Result<VolumeInfo> with_deleting(const VolumeInfo& volume);
+// kFailedPrecondition, naming up to ten nodes: it is published, so somebody may be using it; not with
+// `force`.
+Result<VolumeInfo> with_deleting(const VolumeInfo& volume, bool force);
 
 // `server` has dropped the volume's data. kFailedPrecondition if the volume is not being deleted.
 Result<VolumeInfo> with_dropped(const VolumeInfo& volume, ServerId server);

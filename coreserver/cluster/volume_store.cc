@@ -140,8 +140,8 @@ Result<VolumeInfo> VolumeStore::unpublish(const std::string& name, const std::st
   return change(name, [&](const VolumeInfo& v) { return without_publication(v, node); });
 }
 
-Result<VolumeInfo> VolumeStore::mark_deleting(const std::string& name) {
-  return change(name, [](const VolumeInfo& v) { return with_deleting(v); });
+Result<VolumeInfo> VolumeStore::mark_deleting(const std::string& name, bool force) {
+  return change(name, [force](const VolumeInfo& v) { return with_deleting(v, force); });
 }
 
 Status VolumeStore::confirm_dropped(const std::string& name, VolumeId id, ServerId server) {
@@ -176,18 +176,23 @@ Status VolumeStore::remove(VolumeInfo volume) {
   }
 }
 
-Result<VolumeInfo> VolumeStore::claim_volume(const std::string& name, ServerId server,
-                                             Incarnation incarnation) {
-  return change(name, [&](const VolumeInfo& v) { return with_restart(v, server, incarnation); });
+Status VolumeStore::skip_ids_up_to(VolumeId id) {
+  return skip_numbers_up_to(etcd_, kVolumeIdCounter, id.value, timeout_ms_);
 }
 
-Result<std::vector<VolumeInfo>> VolumeStore::claim_restart(ServerId server, Incarnation incarnation) {
+Result<VolumeInfo> VolumeStore::claim_volume(const std::string& name, ServerId server,
+                                             Incarnation incarnation, const LoggedTerms& logged) {
+  return change(name, [&](const VolumeInfo& v) { return with_restart(v, server, incarnation, logged); });
+}
+
+Result<std::vector<VolumeInfo>> VolumeStore::claim_restart(ServerId server, Incarnation incarnation,
+                                                           const LoggedTerms& logged) {
   Result<std::vector<VolumeInfo>> all = list();
   if (!all) return all;
   std::vector<VolumeInfo> claimed;
   for (const VolumeInfo& volume : *all) {
     if (!volume.has_member(server)) continue;
-    Result<VolumeInfo> now = claim_volume(volume.name, server, incarnation);
+    Result<VolumeInfo> now = claim_volume(volume.name, server, incarnation, logged);
     if (!now && now.status().code() == Code::kNotFound) continue;  // deleted meanwhile
     if (!now) return now.status();
     claimed.push_back(std::move(*now));
@@ -195,12 +200,9 @@ Result<std::vector<VolumeInfo>> VolumeStore::claim_restart(ServerId server, Inca
   return claimed;
 }
 
-Result<VolumeInfo> VolumeStore::update_membership(const std::string& name, GroupIndex group, Term term,
-                                                  ConfigVersion based_on, ServerId server, bool whole,
-                                                  bool in_sync) {
-  return change(name, [&](const VolumeInfo& v) {
-    return with_membership(v, group, term, based_on, server, whole, in_sync);
-  });
+Result<VolumeInfo> VolumeStore::update_memberships(const std::string& name,
+                                                   const std::vector<MembershipChange>& changes) {
+  return change(name, [&](const VolumeInfo& v) { return with_memberships(v, changes); });
 }
 
 }  // namespace shima

@@ -21,6 +21,7 @@
 #include "common/etcd/etcd_client.h"
 #include "common/status/status.h"
 #include "coreserver/cluster/cluster_state.h"
+#include "coreserver/cluster/volume_changes.h"
 
 namespace shima {
 
@@ -50,12 +51,12 @@ class VolumeStore {
 
   // Chooses members among the servers that are alive in etcd now; each is named with its newest incarnation.
   Result<VolumeInfo> create_volume(const VolumeSpec& spec);
-  // As with_quotas(), with_publication() and without_publication() say (volume_changes.h).
+  // As with_quotas(), with_publication(), without_publication() and with_deleting() say (volume_changes.h).
   Result<VolumeInfo> set_quotas(const std::string& name, uint64_t size_bytes,
                                 std::optional<uint64_t> max_inodes = {});
   Result<VolumeInfo> publish(const std::string& name, const PublicationInfo& wanted);
   Result<VolumeInfo> unpublish(const std::string& name, const std::string& node);
-  Result<VolumeInfo> mark_deleting(const std::string& name);
+  Result<VolumeInfo> mark_deleting(const std::string& name, bool force = false);
   // The last member server's call removes the record. Ok if it is gone already, or the name is another
   // volume's now.
   Status confirm_dropped(const std::string& name, VolumeId id, ServerId server);
@@ -63,13 +64,18 @@ class VolumeStore {
   // Names the incarnation in every volume that `server` is a member of, one compare-and-swap a volume; those
   // that name it already are left as they are. Returns the volumes that have the server as a member, as they
   // stand now.
-  Result<std::vector<VolumeInfo>> claim_restart(ServerId server, Incarnation incarnation);
+  Result<std::vector<VolumeInfo>> claim_restart(ServerId server, Incarnation incarnation,
+                                                const LoggedTerms& logged = {});
   // The same for one volume: for one that was created while the server restarted.
-  Result<VolumeInfo> claim_volume(const std::string& name, ServerId server, Incarnation incarnation);
+  Result<VolumeInfo> claim_volume(const std::string& name, ServerId server, Incarnation incarnation,
+                                  const LoggedTerms& logged = {});
+  // A server has data of a volume with this id: no id up to it is given to a new volume, also if etcd was
+  // set back and does not know that it was given.
+  Status skip_ids_up_to(VolumeId id);
 
-  // Only on the very record that the primary acted on: kStaleTerm if its config_version is not `based_on`.
-  Result<VolumeInfo> update_membership(const std::string& name, GroupIndex group, Term term,
-                                       ConfigVersion based_on, ServerId server, bool whole, bool in_sync);
+  // As with_memberships() says: only on the very record that each primary acted on.
+  Result<VolumeInfo> update_memberships(const std::string& name,
+                                        const std::vector<MembershipChange>& changes);
 
  private:
   using Change = std::function<Result<VolumeInfo>(const VolumeInfo&)>;  // from volume_changes.h

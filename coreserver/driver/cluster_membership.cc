@@ -47,20 +47,22 @@ void CoreServer::join_cluster() {
   }
 }
 
+// A counter that cannot be read keeps volumes from being made, but no server from joining.
+Status CoreServer::skip_known_ids() {
+  if (logged_.empty()) return Status::ok();
+  Status skipped = volumes_->skip_ids_up_to(logged_.rbegin()->first.volume);
+  if (skipped.is_ok() || skipped.code() == Code::kUnavailable) return skipped;
+  log(LogLevel::kError, "cluster", "the counter of volumes' ids: " + skipped.to_string());
+  return Status::ok();
+}
+
 Status CoreServer::try_join() {
-  if (!etcd_) {
-    EtcdOptions etcd_options;
-    etcd_options.call_timeout_ms = options_.etcd_timeout_ms;
-    std::string where;
-    for (const std::string& endpoint : options_.etcd_endpoints)
-      where += (where.empty() ? "" : ", ") + endpoint;
-    log(LogLevel::kInfo, "cluster", "joining through etcd at " + where);
-    auto etcd = EtcdClient::create(options_.etcd_endpoints, etcd_options);
-    if (!etcd.is_ok()) return etcd.status();
-    etcd_ = std::move(*etcd);
-    volumes_ = std::make_unique<VolumeStore>(*etcd_);
-  }
+  SHIMA_RETURN_IF_ERROR(connect_etcd());
   if (!registration_) {
+    SHIMA_RETURN_IF_ERROR(admit_software(*etcd_, options_.name, this_software()).status());
+    Result<EtcdRevision> recorded = record_disks();
+    if (!recorded) return recorded.status();
+    SHIMA_RETURN_IF_ERROR(skip_known_ids());
     RegistrationSpec spec;
     spec.name = options_.name;
     spec.site = options_.site;
@@ -70,10 +72,11 @@ Status CoreServer::try_join() {
     spec.site_cidrs = options_.site_cidrs;
     spec.disk_total_bytes = disk_bytes(disks_);
     spec.lease_ttl_ms = options_.lease_ttl_ms;
+    spec.disks = *recorded;
     auto registration = Registration::start(*etcd_, spec, [](const RegistrationEvent& event) {
       log(LogLevel::kWarning, "cluster", event.why);
       if (event.kind != RegistrationEvent::Kind::kSuperseded) return;
-      log(LogLevel::kError, "cluster", "another process has this server's name; this one ends");
+      log(LogLevel::kError, "cluster", "this process is not this server any more; it ends");
       std::_Exit(3);
     });
     if (!registration.is_ok()) return registration.status();
@@ -90,7 +93,8 @@ Status CoreServer::try_join() {
         "registered as " + options_.name + ", server " + std::to_string(self_) + ", incarnation " +
             std::to_string(incarnation_) + ", control port " + std::to_string(networks_.control.port));
   }
-  auto claimed = volumes_->claim_restart(server_id(), incarnation());  // R4, before anything is served
+  // R4, before anything is served
+  auto claimed = volumes_->claim_restart(server_id(), incarnation(), logged_);
   if (!claimed.is_ok()) return claimed.status();
   if (!view_) {
     auto view =
@@ -159,10 +163,25 @@ ServerDisk* CoreServer::disk_for_new_group() const {
   return best ? best : disks_.front().get();
 }
 
+// True if what was recovered under the group's id is another volume's: it stays as it is.
+bool CoreServer::is_strange(const VolumeInfo& volume, const GroupInfo& group) {
+  const GroupId id{volume.id, group.index};
+  const auto found = recovered_.find(id);
+  if (found == recovered_.end()) return false;
+  const Status status = check_identity(found->second.checkpoint, volume, group);
+  if (status.is_ok()) return false;
+  std::lock_guard lock(strange_mutex_);
+  if (strange_[id] == status.message()) return true;
+  strange_[id] = status.message();
+  log(LogLevel::kError, "cluster", "not served: " + status.message());
+  return true;
+}
+
 // True if the group is here (now).
 bool CoreServer::ensure_group(const VolumeInfo& volume, const GroupInfo& group) {
   GroupId id{volume.id, group.index};
   if (places_.contains(id)) return !places_[id].dropping;
+  if (is_strange(volume, group)) return false;
   auto found = recovered_.find(id);
   if (found != recovered_.end()) {
     Recovered r = std::move(found->second);
@@ -234,7 +253,7 @@ void CoreServer::configure_group(const std::shared_ptr<const ClusterState>& stat
 void CoreServer::claim(const std::string& volume) {
   if (!claiming_.insert(volume).second) return;
   etcd_threads_->post([this, volume] {
-    auto claimed = volumes_->claim_volume(volume, server_id(), incarnation());
+    auto claimed = volumes_->claim_volume(volume, server_id(), incarnation(), logged_);
     if (!claimed.is_ok())
       log(LogLevel::kWarning, "cluster",
           "volume " + volume + ": cannot name this incarnation yet: " + claimed.status().to_string());
@@ -251,12 +270,16 @@ void CoreServer::propose(GroupId group, Term term, const replication::ProposeMem
           std::to_string(proposal.member.value) +
           (proposal.whole ? " is to be whole" : " is to leave the whole set") +
           (proposal.in_sync ? "" : ", not in sync") + ", because " + proposal.reason);
-  etcd_threads_->post([this, name = volume->name, group, term, proposal] {
-    auto changed = volumes_->update_membership(name, group.index, term, proposal.based_on, proposal.member,
-                                               proposal.whole, proposal.in_sync);
-    if (!changed.is_ok())
-      log(LogLevel::kWarning, "membership", "volume " + name + ": " + changed.status().to_string());
-  });
+  const bool first = wishes_.add(volume->name, {group.index, term, proposal.based_on, proposal.member,
+                                                proposal.whole, proposal.in_sync});
+  if (first) membership_threads_->post([this, name = volume->name] { change_memberships(name); });
+}
+
+void CoreServer::change_memberships(const std::string& volume) {
+  if (stopping_) return;
+  auto changed = volumes_->update_memberships(volume, wishes_.take(volume));
+  if (!changed.is_ok())
+    log(LogLevel::kWarning, "membership", "volume " + volume + ": " + changed.status().to_string());
 }
 
 void CoreServer::drop_volume(const VolumeInfo& volume) {

@@ -7,7 +7,15 @@ namespace shima {
 
 namespace {
 constexpr uint64_t kCheckDisksMs = 200;
+
+// Which of the two is the newer one cannot be told: neither may be used in the other's place.
+Status on_two_disks(const std::string& volume, GroupId id, const std::string& one, const std::string& other) {
+  return {Code::kFailedPrecondition,
+          "group " + to_string(id) + " of volume " + volume + " is both on " + one + " and on " + other +
+              ", wanted it on one disk. One of them was filled in another life of this server: take that one "
+              "out of `disks`, and if it is on record (`shimactl server disks`), forget it"};
 }
+}  // namespace
 
 CoreServer::CoreServer(const ServerOptions& options)
     : options_(options), started_ms_(real_clock().now_ms()) {}
@@ -17,6 +25,9 @@ Result<std::unique_ptr<CoreServer>> CoreServer::start(const ServerOptions& optio
   server->readers_ = std::make_unique<WorkerPool>("reader", 4);
   server->control_ = std::make_unique<WorkerPool>("control", 1);
   server->etcd_threads_ = std::make_unique<WorkerPool>("etcd", 4);
+  server->membership_threads_ = std::make_unique<WorkerPool>("membership", 4);
+  SHIMA_RETURN_IF_ERROR(server->confirm_empty_disks());
+  SHIMA_RETURN_IF_ERROR(server->confirm_release());
   SHIMA_RETURN_IF_ERROR(server->open_disks());
   server->shards_ = std::make_unique<ShardSet>(options.shards);
   for (size_t i = 0; i < server->shards_->size(); i++) (*server->shards_)[i].loop().start();
@@ -42,6 +53,7 @@ void CoreServer::stop() {
   if (readers_) readers_->stop();
   for (auto& disk : disks_) disk->close();
   if (etcd_threads_) etcd_threads_->stop();
+  if (membership_threads_) membership_threads_->stop();
   view_.reset();
   if (registration_ && !registration_->leave().is_ok()) {
     log(LogLevel::kInfo, "server", "the lease could not be given back and runs out by itself");
@@ -67,15 +79,19 @@ Status CoreServer::recover(ServerDisk& disk) {
     auto checkpoint = decode_checkpoint(bytes);
     if (!checkpoint.is_ok())
       return checkpoint.status().with_context(disk.path() + ": group " + to_string(id));
+    if (const auto other = recovered_.find(id); other != recovered_.end())
+      return on_two_disks(checkpoint->volume, id, other->second.disk->path(), disk.path());
     Recovered r;
     r.disk = &disk;
     r.checkpoint = *checkpoint;
     auto found = logs.find(id);
     std::vector<RecordHeader> records;
     std::string damage;
+    Sequence released;
     if (found == logs.end())
       damage = disk.journal().damage();  // its records may have been in what cannot be read
     if (found != logs.end()) {
+      released = found->second.released;
       records = std::move(found->second.records);
       if (found->second.damaged) damage = found->second.damage;
       logs.erase(found);
@@ -84,12 +100,15 @@ Status CoreServer::recover(ServerDisk& disk) {
       SHIMA_RETURN_IF_ERROR(checkpoint->metadata ? disk.blocks().kv().delete_group(id)
                                                  : disk.blocks().delete_blocks(id));
     }
-    r.group = recovered_group(*checkpoint, std::move(records), damage);
+    const bool had_records = !records.empty();
+    r.group = recovered_group(*checkpoint, std::move(records), damage, released);
+    if (had_records && r.group.records.empty() && r.group.damage.empty()) disk.journal().drop_group(id);
     log(r.group.damage.empty() ? LogLevel::kInfo : LogLevel::kError, "recovery",
         "group " + to_string(id) + " of volume " + checkpoint->volume + ": blocks up to " +
             to_string(checkpoint->position) + ", " + std::to_string(r.group.records.size()) +
             " records in the journal" +
             (r.group.damage.empty() ? "" : "; DAMAGED, not used until repaired: " + r.group.damage));
+    logged_[id] = newest_term(r.group);
     recovered_[id] = std::move(r);
   }
   for (auto& [id, rest] : logs) disk.journal().drop_group(id);  // its deletion was under way

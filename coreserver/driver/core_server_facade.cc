@@ -9,6 +9,7 @@
 #include "common/runtime/clock.h"
 #include "coreserver/driver/core_server.h"
 #include "coreserver/driver/file_system_identity.h"
+#include "coreserver/driver/replication_totals.h"
 
 namespace shima {
 
@@ -81,6 +82,12 @@ std::vector<std::string> complaints(const ClusterState& state, const VolumeInfo&
 
 }  // namespace
 
+std::string CoreServer::why_strange(GroupId id) const {
+  std::lock_guard lock(strange_mutex_);
+  const auto found = strange_.find(id);
+  return found == strange_.end() ? "" : found->second;
+}
+
 std::shared_ptr<const ClusterState> CoreServer::state() const {
   return joined_ ? view_->snapshot() : nullptr;
 }
@@ -108,9 +115,9 @@ Result<VolumeInfo> CoreServer::create_volume(const VolumeSpec& wanted) {
   return created;
 }
 
-Status CoreServer::delete_volume(const std::string& name) {
+Status CoreServer::delete_volume(const std::string& name, bool force) {
   SHIMA_RETURN_IF_ERROR(ready());
-  auto marked = volumes_->mark_deleting(name);
+  auto marked = volumes_->mark_deleting(name, force);
   return marked.is_ok() ? Status::ok() : marked.status();
 }
 
@@ -180,14 +187,24 @@ Result<ClusterStatus> CoreServer::status() {
   auto now = state();
   s.etcd_reachable = s.stale_ms < 10000;
   if (!s.etcd_reachable)
-    s.etcd_error =
-        "nothing was heard of etcd for " + std::to_string(s.stale_ms / 1000) + " s; what is shown is as old";
+    s.etcd_error = "nothing was heard of etcd for 10 s and longer; what is shown is as old";
   s.sites = static_cast<uint32_t>(now->sites.size());
   s.servers = static_cast<uint32_t>(now->servers.size());
   for (const auto& [id, server] : now->servers) {
     if (!server.alive) s.servers_away.push_back(server.name);
+    s.software.push_back(server);
   }
-  for (const auto& [name, volume] : now->volumes) s.volumes.push_back({name, complaints(*now, volume)});
+  std::sort(s.software.begin(), s.software.end(),
+            [](const ServerInfo& a, const ServerInfo& b) { return a.name < b.name; });
+  s.formats_level = now->formats_level;
+  for (const auto& [name, refused] : now->refused) s.refused.push_back(refused);
+  for (const auto& [name, volume] : now->volumes) {
+    std::vector<std::string> reasons = complaints(*now, volume);
+    for (const GroupInfo& group : volume.groups)
+      if (const std::string why = why_strange({volume.id, group.index}); !why.empty())
+        reasons.push_back("group " + std::to_string(group.index.value) + " is not served here: " + why);
+    s.volumes.push_back({name, std::move(reasons)});
+  }
   for (const auto& [key, why] : now->unreadable)
     s.volumes.push_back({key, {"its record cannot be read: " + why}});
   return s;
@@ -201,6 +218,14 @@ Result<std::vector<GroupReport>> CoreServer::show_groups(const std::string& name
   for (const GroupInfo& group : details->volume.groups) {
     if (!group.find(server_id())) continue;
     GroupId id{details->volume.id, group.index};
+    if (const std::string why = why_strange(id); !why.empty()) {
+      GroupReport r;
+      r.index = group.index;
+      r.role = group.find(server_id())->role;
+      r.state = "not served: " + why;
+      reports.push_back(std::move(r));
+      continue;
+    }
     struct Answer {
       GroupSnapshot snapshot;
       ServerDisk* disk = nullptr;
@@ -271,7 +296,10 @@ Result<ServerStatistics> CoreServer::stats() {
               counter("dead_peers", t.dead_peers),
               counter("connections_accepted", t.accepted),
               counter("connections_refused", t.refused),
-              counter("connections_open", t.open)};
+              counter("connections_open", t.open),
+              bytes("lag_budget_bytes", options_.lag_budget_bytes)};
+  if (const auto totals = collect_replication_totals(*shards_))
+    for (Statistic& told : totals->statistics()) s.values.push_back(std::move(told));
   for (auto& disk : disks_) s.disks.push_back(disk_statistics(*disk));
   return s;
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "common/observe/log.h"
+#include "common/transport/protocol_range.h"
 #include "common/types/crc32c.h"
 #include "coreserver/driver/peer_frames.h"
+#include "coreserver/driver/wire_messages.h"
 #include "shima/data/v1/data.pb.h"
 
 namespace shima {
@@ -17,6 +19,8 @@ SessionCounters& session_counters() {
 }
 
 namespace {
+
+constexpr uint64_t kDisagreementMs = 2000;
 
 LogLimit& malformed_lines() {
   static LogLimit limit(60000);
@@ -60,6 +64,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
   void greet(const Frame& frame) {
     wire::Header header;
     auto [self, incarnation] = env_.identity();
+    if (disagreed_) return;
     if (!header.ParseFromString(frame.header) || !header.has_greeting()) {
       return malformed(Status(Code::kCorrupt, "the first frame must be a Greeting"));
     }
@@ -73,13 +78,31 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
       return malformed(
           Status(Code::kInvalidArgument, "a Greeting's node or access server has too long a name"));
     }
+    answer_greeting(frame.id, self, incarnation);
+    if (Status common = check_protocols(header.greeting()); !common) return disagree(common);
     greeted_ = true;
     peer_ = ServerId(header.greeting().server_id());
-    wire::Header answer;
-    answer.mutable_greeting()->set_server_id(self.value);
-    answer.mutable_greeting()->set_incarnation(incarnation.value);
-    answer.mutable_greeting()->set_software("shima-coreserver");
-    connection_->send(Frame{frame.id, answer.SerializeAsString(), {}, {}});
+  }
+
+  void answer_greeting(uint64_t id, ServerId self, Incarnation incarnation) {
+    connection_->send(Frame{id, encode_greeting({self, incarnation, ServerId(), own_software()}), {}, {}});
+  }
+
+  Status check_protocols(const wire::Greeting& greeting) const {
+    Result<ProtocolRange> others = protocol_range_from(greeting.protocol_min(), greeting.protocol_max());
+    if (!others) return others.status();
+    const std::string who = greeting.server_id() ? "server " + std::to_string(greeting.server_id())
+                                                 : "the volume client at " + connection_->peer();
+    return agree_on_protocol(kDataProtocols, *others, who).status();
+  }
+
+  // The other side reads our range in the greeting, can say what is wrong, and closes. If we closed at once,
+  // our greeting might never arrive.
+  void disagree(const Status& why) {
+    disagreed_ = true;
+    connection_->loop().after(kDisagreementMs, [self = weak_from_this(), why] {
+      if (auto session = self.lock()) session->malformed(why);
+    });
   }
 
   bool take_identity(const wire::Greeting& greeting) {
@@ -307,6 +330,7 @@ class DataSession : public std::enable_shared_from_this<DataSession> {
   const SessionEnvironment env_;
   ConnectionPtr connection_;
   bool greeted_ = false;
+  bool disagreed_ = false;  // no protocol that both sides speak; what comes is not looked at
   ServerId peer_;
   std::shared_ptr<const SessionIdentity> who_;  // a volume client's; once greeted
   uint64_t inflight_ = 0;

@@ -44,7 +44,7 @@ void GroupDriver::pump_apply(bool now) {
       [self = shared_from_this(), epoch = apply_epoch_, first = applied_.next(), last = applicable_] {
         auto records = self->env_.disk->journal().read(self->id(), first, last, kApplyBatchBytes);
         self->env_.loop->post([self, epoch, records = std::move(records)]() mutable {
-          if (epoch != self->apply_epoch_) return;
+          if (epoch != self->apply_epoch_ || self->dropped_) return;
           if (records.is_ok()) return self->apply_records(std::move(*records));
           self->applied(Sequence(), records.status());
         });

@@ -82,9 +82,52 @@ Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes) {
   return c;
 }
 
+Status check_identity(const GroupCheckpoint& found, const VolumeInfo& volume, const GroupInfo& group) {
+  if (found.volume == volume.name && found.block_size == volume.block_size &&
+      found.metadata == group.metadata)
+    return Status::ok();
+  const auto told = [](const std::string& name, uint32_t block_size, bool metadata) {
+    return std::string(metadata ? "the metadata" : "data") + " of volume " + name + " (blocks of " +
+           std::to_string(block_size >> 10) + " KiB)";
+  };
+  return {Code::kFailedPrecondition,
+          "found " + told(found.volume, found.block_size, found.metadata) + " under id " +
+              to_string(GroupId{volume.id, group.index}) + ", wanted " +
+              told(volume.name, volume.block_size, group.metadata) +
+              ": etcd was set back, and has given the id again. What was found is left alone and not served; "
+              "make the new volume anew, under another id"};
+}
+
+Term newest_term(const replication::RecoveredGroup& recovered) {
+  Term newest = recovered.base.term;
+  if (!recovered.history.empty()) newest = std::max(newest, recovered.history.back().term);
+  if (!recovered.records.empty()) newest = std::max(newest, recovered.records.back().position.term);
+  return newest;
+}
+
+namespace {
+// What is wrong with the order of terms, in words; empty if nothing is.
+std::string fallen_term(const std::vector<replication::TermStart>& history,
+                        const std::vector<RecordHeader>& records) {
+  Position before;
+  for (const replication::TermStart& start : history) {
+    if (start.first < records.front().position.sequence && start.term > before.term)
+      before = {start.term, start.first};
+  }
+  for (const RecordHeader& record : records) {
+    if (record.position.term < before.term) {
+      return "the journal has record " + to_string(record.position) + " behind " + to_string(before) +
+             ", but terms of a log never fall: one of the two is of another log";
+    }
+    before = record.position;
+  }
+  return "";
+}
+}  // namespace
+
 replication::RecoveredGroup recovered_group(const GroupCheckpoint& checkpoint,
                                             std::vector<RecordHeader> records,
-                                            const std::string& journal_damage) {
+                                            const std::string& journal_damage, Sequence released) {
   replication::RecoveredGroup r;
   r.damage = journal_damage;
   r.checkpointed = checkpoint.position.sequence;
@@ -92,10 +135,20 @@ replication::RecoveredGroup recovered_group(const GroupCheckpoint& checkpoint,
   r.folded = checkpoint.folded;
   r.resyncing = checkpoint.resyncing;
   r.base = checkpoint.position;
+  if (checkpoint.resyncing) {  // what the journal still has, or has lost, is from before: it is forgotten
+    r.damage.clear();
+    return r;
+  }
   if (auto window = replication::RequestWindow::load(checkpoint.window); window.is_ok()) {
     r.window = std::move(*window);
   } else if (!checkpoint.window.empty()) {
     r.damage = window.status().message();
+  }
+  if (released > checkpoint.position.sequence) {
+    r.damage = "the journal gave back the records up to " + std::to_string(released.value) +
+               ", which it does only when blocks hold them for good, but blocks end at " +
+               to_string(checkpoint.position) + ": the index has lost its newest writes";
+    return r;
   }
   // Left over from before a resync or a trim: all of it lies at or before the checkpoint and ends there or
   // earlier.
@@ -105,6 +158,10 @@ replication::RecoveredGroup recovered_group(const GroupCheckpoint& checkpoint,
   if (first.position.sequence.value > checkpoint.position.sequence.value + 1) {
     r.damage = "the journal begins at " + to_string(first.position) + " but blocks end at " +
                to_string(checkpoint.position) + ": records between them are lost";
+    return r;
+  }
+  if (std::string fallen = fallen_term(checkpoint.history, records); !fallen.empty()) {
+    r.damage = std::move(fallen);
     return r;
   }
   r.base = {first.previous_term, first.position.sequence.prev()};

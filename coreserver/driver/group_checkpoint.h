@@ -9,6 +9,7 @@
 
 #include "common/status/status.h"
 #include "common/types/ids.h"
+#include "coreserver/cluster/cluster_state.h"
 #include "coreserver/replication/replica_group.h"
 
 namespace shima {
@@ -27,11 +28,21 @@ struct GroupCheckpoint {
 std::string encode_checkpoint(const GroupCheckpoint& checkpoint);
 Result<GroupCheckpoint> decode_checkpoint(const std::string& bytes);
 
+// kFailedPrecondition, in words: what lies here under the id of the volume's group is another volume's. An
+// etcd that was set back gives volumes' ids again.
+Status check_identity(const GroupCheckpoint& found, const VolumeInfo& volume, const GroupInfo& group);
+
+// The newest term that the recovered log has seen.
+Term newest_term(const replication::RecoveredGroup& recovered);
+
 // What the core needs to start again, from the checkpoint and from what the journal still has. `records` that
-// lie at or before the checkpoint are kept where a primary may still have to ship them. A gap is damage
-// (R22).
+// lie at or before the checkpoint are kept where a primary may still have to ship them. `released`: the
+// highest release that the journal knows of. Damage (R22): a gap, a release beyond the checkpoint (the index
+// was rolled back), terms that fall. No record is taken if a resync has made them void: then the journal is
+// to drop the group.
 replication::RecoveredGroup recovered_group(const GroupCheckpoint& checkpoint,
                                             std::vector<RecordHeader> records,
-                                            const std::string& journal_damage);
+                                            const std::string& journal_damage,
+                                            Sequence released = Sequence());
 
 }  // namespace shima

@@ -41,12 +41,16 @@ void GroupDriver::set_config(const GroupConfig& config, uint64_t max_inodes,
   access_ = std::move(access);
   fenced_sessions_due_ = true;
   Role before = core_.role();
+  Term term_before = core_.term();
   // The overlay must hold what the journal has and the blocks lack before anything can be read or ordered.
   Role role = config.role_of(env_.self);
   if (!overlay_loaded_ && (role == Role::kPrimary || role == Role::kRemote)) load_unapplied();
   if (before == Role::kNone && role == Role::kSecondary) drop_leftover_blocks();
   step(ConfigChanged{config});
   if (before == Role::kPrimary && core_.role() != Role::kPrimary) give_up_after_commit();
+  std::erase_if(resyncs_, [&](const auto& r) {
+    return core_.role() != Role::kPrimary || core_.term() != term_before || !config.find(r.first);
+  });
   if (before != Role::kPrimary && core_.role() == Role::kPrimary) {
     for (const Member& m : config.members) {
       if (m.server != env_.self && env_.links->is_up(m.server)) peer_up(m.server);
@@ -156,9 +160,20 @@ void GroupDriver::carry_out(TruncateJournal& effect) {
 
 void GroupDriver::carry_out(SendMessage& effect) {
   if (core_.role() == Role::kPrimary) {
-    for (Frame& frame : frames_of(id(), effect.message)) env_.links->send(effect.to, std::move(frame));
+    if (std::holds_alternative<ResyncBegin>(effect.message)) return;  // see resync_begin()
+    const uint32_t protocol = env_.links->protocol(effect.to);
+    const auto* end = std::get_if<ResyncEnd>(&effect.message);
+    if (end && !resync_window_fits(effect.to, end->window.size())) return;
+    for (Frame& frame : frames_of(id(), effect.message, protocol))
+      env_.links->send(effect.to, std::move(frame));
     return;
   }
+  const auto* welcome = std::get_if<Welcome>(&effect.message);
+  if (welcome && !welcome->accepted) {  // it is not our primary: what is for that one goes on as before
+    for (Frame& frame : frames_of(id(), effect.message)) send_on(hello_via_, std::move(frame));
+    return;
+  }
+  if (welcome) reply_via_[effect.to] = hello_via_;
   auto via = reply_via_.find(effect.to);
   if (via == reply_via_.end()) return;
   for (Frame& frame : frames_of(id(), effect.message)) send_on(via->second, std::move(frame));
@@ -193,18 +208,21 @@ void GroupDriver::peer_down(ServerId peer) {
   outgoing_[peer].generation++;
   outgoing_[peer].queue.clear();
   outgoing_[peer].reading = false;
-  resync_.reset();
+  resyncs_.erase(peer);
   step(PeerDown{peer});
 }
 
 void GroupDriver::peer_message(ServerId from, Message message, const ConnectionPtr& via) {
   if (dropped_) return;
-  if (std::holds_alternative<Hello>(message)) reply_via_[from] = via;
   if (std::holds_alternative<Hello>(message) && core_.role() == Role::kPrimary) return;
-  bool ends = std::holds_alternative<ResyncEnd>(message) && core_.resyncing();
-  ResyncEnd end = ends ? std::get<ResyncEnd>(message) : ResyncEnd();
+  auto* end = std::get_if<ResyncEnd>(&message);
+  bool ends = end && core_.accepts_resync(from, end->term, end->round);
+  if (ends && end->window.empty()) end->window = std::move(resync_window_);
+  const ResyncEnd stored = ends ? *end : ResyncEnd();
+  hello_via_ = via;
   step(PeerMessage{from, std::move(message)});
-  if (ends) resync_stored(end);
+  hello_via_.reset();
+  if (ends) resync_stored(from, stored);
   tell_space();
   admit_parked();
 }

@@ -36,6 +36,7 @@
 namespace shima::data::v1 {
 class Header;
 class Resync;
+class ResyncTaken;
 }  // namespace shima::data::v1
 
 namespace shima {
@@ -49,7 +50,8 @@ struct GroupEnvironment {
   ServerId self;
   Incarnation incarnation;
   uint64_t unapplied_bytes = 64ull << 20;
-  uint32_t data_groups = 1;  // W of the volume
+  uint64_t resync_window_bytes = 64ull << 20;  // sent to a remote that is rebuilt, not yet stored there
+  uint32_t data_groups = 1;                    // W of the volume
   replication::GroupOptions protocol;
   // Carries a ProposeMembership to etcd; any thread may answer by set_config.
   std::function<void(GroupId, Term, const replication::ProposeMembership&)> propose;
@@ -138,6 +140,7 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   // A message that came on `via`; answers go back there.
   void peer_message(ServerId from, replication::Message message, const ConnectionPtr& via);
   void resync_piece(ServerId from, const data::v1::Resync& piece, Buffer payload);
+  void resync_taken(ServerId from, const data::v1::ResyncTaken& taken);
   // Calls back with true when all that is in the primary's log now is committed; with false if this is no
   // primary (any more).
   void when_committed(std::function<void(bool)> done);
@@ -242,14 +245,26 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   void forget_remembered(Sequence upto);
   // group_resync.cc
   struct ResyncJob;
-  void resync_next(std::shared_ptr<ResyncJob> job);
-  void resync_read(std::shared_ptr<ResyncJob> job, Result<BlockPiece> piece);
-  void resync_keys(std::shared_ptr<ResyncJob> job);
+  using ResyncJobPtr = std::shared_ptr<ResyncJob>;
+  struct ResyncStore {                // at the remote; the disk's worker writes it
+    std::atomic<bool> failed{false};  // a piece could not be stored
+    uint64_t told_bytes = 0;          // the primary was told that these are stored
+  };
+  bool resync_is_current(const ResyncJobPtr& job) const;
+  void resync_next(const ResyncJobPtr& job);
+  bool resync_may_send(const ResyncJob& job) const;
+  void resync_begin(const ResyncJobPtr& job);
+  void resync_blocks(const ResyncJobPtr& job);
+  void resync_keys(const ResyncJobPtr& job);
   void resync_inode(ResyncJob& job);
-  void resync_failed(const Status& why);
+  void resync_block(ResyncJob& job, const BlockKey& key, uint32_t offset, const BlockPiece& content);
+  void resync_failed(const ResyncJob& job, const Status& why);
+  bool resync_window_fits(ServerId to, size_t window_bytes) const;
+  void resync_send(ResyncJob& job, data::v1::Header header, Buffer payload);
   data::v1::Header resync_header(const ResyncJob& job) const;
   Status delete_state();
-  void resync_stored(const replication::ResyncEnd& end);
+  Status store_piece(const RecordPtr& piece, const std::optional<InodeState>& state);
+  void resync_stored(ServerId from, const replication::ResyncEnd& end);
 
   GroupEnvironment env_;
   replication::ReplicaGroup core_;
@@ -287,7 +302,8 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   Sequence replay_until_;
   bool replaying() const { return applied_ < replay_until_; }
   bool applying_ = false;
-  uint64_t apply_epoch_ = 0;  // counts ForgetEverything: what was read from the journal before it is dropped
+  // Counts ForgetEverything and DropBlocks: what was read from the journal before is dropped.
+  uint64_t apply_epoch_ = 0;
   bool told_full_ = false;
   bool congested_ = false;  // member: more is committed than the block store takes in; the primary waits
   Sequence checkpoint_asked_;
@@ -314,9 +330,10 @@ class GroupDriver : public std::enable_shared_from_this<GroupDriver> {
   uint64_t remembered_bytes_ = 0;
   std::map<ServerId, Outgoing> outgoing_;
   std::map<ServerId, ConnectionPtr> reply_via_;  // member: where the primary speaks to us
-  std::shared_ptr<ResyncJob> resync_;            // primary: the one that is under way
-  // remote: a piece of the current resync could not be stored; written by the disk's worker
-  std::shared_ptr<std::atomic<bool>> resync_store_failed_ = std::make_shared<std::atomic<bool>>(false);
+  ConnectionPtr hello_via_;                      // member: where the Hello that is being answered came from
+  std::map<ServerId, ResyncJobPtr> resyncs_;     // primary: those that are under way
+  std::shared_ptr<ResyncStore> resync_store_ = std::make_shared<ResyncStore>();
+  std::string resync_window_;  // remote: what came of the request window
 };
 
 // Sends on the connection from whatever loop the caller is on.

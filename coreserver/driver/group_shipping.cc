@@ -46,7 +46,7 @@ void GroupDriver::carry_out(SendRecords& effect) {
 
 void GroupDriver::link_drained(ServerId peer) {
   if (outgoing_.contains(peer)) pump(peer);
-  if (resync_) resync_next(resync_);
+  if (auto job = resyncs_.find(peer); job != resyncs_.end()) resync_next(ResyncJobPtr(job->second));
 }
 
 void GroupDriver::pump(ServerId peer) {

@@ -10,12 +10,12 @@ namespace shima {
 
 namespace {
 
-// A piece of a block on its way to a remote that is rebuilt.
+// A piece of a block, of metadata or of the request window on its way to a remote that is rebuilt.
 Status deliver_piece(ServerId from, const data::v1::Resync& piece, Buffer payload,
                      const WithGroup& with_group) {
   bool chunks = piece.offset() % kChunkSize == 0 && piece.length() % kChunkSize == 0;
   bool sane = piece.length() > 0 && uint64_t{piece.offset()} + piece.length() <= kMaxBlockSize &&
-              piece.length() == payload.size() && (chunks || piece.batch());
+              piece.length() == payload.size() && (chunks || piece.batch() || piece.window_piece());
   if (piece.inode_state()) sane = payload.empty();
   if (!sane) return {Code::kCorrupt, "a piece of a resync with an impossible range"};
   std::vector<uint32_t> checksums(piece.checksums().begin(), piece.checksums().end());
@@ -36,6 +36,14 @@ Status deliver_peer_frame(ServerId from, const ConnectionPtr& via, Frame frame, 
     return {Code::kCorrupt, "a frame's header is no shima.data.v1.Header"};
   if (header.has_resync() && !header.resync().first() && !header.resync().last()) {
     return deliver_piece(from, header.resync(), std::move(frame.payload), with_group);
+  }
+  if (header.has_resync_taken()) {
+    const data::v1::ResyncTaken& taken = header.resync_taken();
+    GroupId group{VolumeId(taken.group().volume()), GroupIndex(taken.group().group())};
+    with_group(group, [from, taken](GroupDriver* g) {
+      if (g) g->resync_taken(from, taken);
+    });
+    return Status::ok();
   }
   Result<ReceivedMessage> message = message_of(header, frame.payload);
   if (!message.is_ok()) return message.status();

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/observe/log.h"
+#include "common/transport/protocol_range.h"
+#include "coreserver/driver/wire_messages.h"
 #include "shima/data/v1/data.pb.h"
 
 namespace shima {
@@ -14,6 +16,7 @@ struct PeerLinks::Link {
   bool forgotten = false;
   bool greeted = false;
   bool dialing = false;
+  uint32_t protocol = kDataProtocols.min;
   uint64_t backoff_ms = 50;
   ConnectionPtr connection;
   std::string last_error;
@@ -70,6 +73,11 @@ bool PeerLinks::has_room(ServerId server) const {
          it->second->connection->queued_bytes() < kMaxQueuedBytes;
 }
 
+uint32_t PeerLinks::protocol(ServerId server) const {
+  auto it = links_.find(server);
+  return it != links_.end() && it->second->greeted ? it->second->protocol : kDataProtocols.min;
+}
+
 void PeerLinks::send(ServerId server, Frame frame) {
   auto it = links_.find(server);
   if (it != links_.end() && it->second->greeted) it->second->connection->send(std::move(frame));
@@ -108,13 +116,7 @@ void PeerLinks::connected(std::shared_ptr<Link> link, ConnectionPtr connection) 
     if (!link->forgotten && link->greeted) handlers_.drained(link->server);
   };
   connection->start(std::move(handlers));
-  data::v1::Header header;
-  auto* greeting = header.mutable_greeting();
-  greeting->set_server_id(self_.value);
-  greeting->set_incarnation(incarnation_.value);
-  greeting->set_expected_server_id(link->server.value);
-  greeting->set_software("shima-coreserver");
-  connection->send(Frame{0, header.SerializeAsString(), {}, {}});
+  connection->send(Frame{0, encode_greeting({self_, incarnation_, link->server, own_software()}), {}, {}});
 }
 
 void PeerLinks::greeted(std::shared_ptr<Link> link, const Frame& frame) {
@@ -126,7 +128,17 @@ void PeerLinks::greeted(std::shared_ptr<Link> link, const Frame& frame) {
                                                        ", found another server or no greeting"));
     return;
   }
+  const data::v1::Greeting& greeting = header.greeting();
+  Result<ProtocolRange> protocols = protocol_range_from(greeting.protocol_min(), greeting.protocol_max());
+  Result<uint32_t> common = protocols ? agree_on_protocol(kDataProtocols, *protocols,
+                                                          "server " + std::to_string(link->server.value))
+                                      : protocols.status();
+  if (!common) {
+    link->backoff_ms = kMaxBackoffMs;
+    return link->connection->close(common.status());
+  }
   link->greeted = true;
+  link->protocol = *common;
   link->backoff_ms = 50;
   log(LogLevel::kInfo, "peers",
       "connected to server " + std::to_string(link->server.value) + " at " + to_string(link->endpoint));

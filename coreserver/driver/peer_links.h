@@ -39,8 +39,9 @@ class PeerLinks {
   void forget(ServerId server);
 
   bool is_up(ServerId server) const;
-  bool has_room(ServerId server) const;     // up, and less than kMaxQueuedBytes queued
-  void send(ServerId server, Frame frame);  // dropped if the link is down
+  bool has_room(ServerId server) const;      // up, and less than kMaxQueuedBytes queued
+  uint32_t protocol(ServerId server) const;  // agreed on; the oldest that we speak if the link is down
+  void send(ServerId server, Frame frame);   // dropped if the link is down
   void close_all();
 
  private:

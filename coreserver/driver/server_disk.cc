@@ -1,7 +1,13 @@
 #include "coreserver/driver/server_disk.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "common/observe/log.h"
 #include "common/types/crc32c.h"
@@ -13,22 +19,6 @@ namespace {
 constexpr char kMagic[8] = {'S', 'H', 'I', 'M', 'A', 'D', 'S', 'K'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kSuperblockSize = 4096;
-
-// magic, u32 version, u64 disk id, u32 name length, name, zeros; the last four bytes are the crc32c of the
-// rest.
-Buffer superblock_bytes(uint64_t id, const std::string& server) {
-  return Buffer::make(kSuperblockSize, [&](uint8_t* p) {
-    std::memset(p, 0, kSuperblockSize);
-    std::memcpy(p, kMagic, 8);
-    std::memcpy(p + 8, &kVersion, 4);
-    std::memcpy(p + 12, &id, 8);
-    uint32_t size = static_cast<uint32_t>(server.size());
-    std::memcpy(p + 20, &size, 4);
-    std::memcpy(p + 24, server.data(), size);
-    uint32_t crc = crc32c({p, kSuperblockSize - 4});
-    std::memcpy(p + kSuperblockSize - 4, &crc, 4);
-  });
-}
 
 Result<uint64_t> read_superblock(const FileHandle& file, const std::string& path, const std::string& server) {
   std::vector<uint8_t> p(kSuperblockSize);
@@ -54,11 +44,61 @@ Result<uint64_t> read_superblock(const FileHandle& file, const std::string& path
   return id;
 }
 
+// 0: there is none.
+Result<uint64_t> find_superblock(Disk& disk, const std::string& directory, const std::string& server) {
+  std::string path = directory + "/superblock";
+  auto existing = disk.open(path, Disk::Mode::kRead);
+  if (existing.is_ok()) return read_superblock(**existing, path, server);
+  if (existing.status().code() == Code::kNotFound) return uint64_t{0};
+  return existing.status();
+}
+
+// Held while a disk begins: of two processes that start at once on an empty directory, one begins the disk
+// and the other finds it (flock(2); the kernel gives the lock back when its holder dies).
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& directory)
+      : fd_(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    while (fd_ >= 0 && !(held_ = ::flock(fd_, LOCK_EX) == 0) && errno == EINTR) {
+    }
+    if (!held_) why_ = Status(Code::kIo, directory + ": flock: " + std::strerror(errno));
+  }
+  ~DirectoryLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  const Status& status() const { return why_; }
+
+ private:
+  const int fd_;
+  bool held_ = false;
+  Status why_;
+};
+
+// Of two processes with the same disk only one may touch its journal, however the other came to be: a pod
+// that was deleted by force, a start by hand. Held until the disk is closed.
+Result<int> lock_superblock(const std::string& directory) {
+  const std::string path = directory + "/superblock";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Status(Code::kIo, path + ": " + std::strerror(errno));
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  if (error != EWOULDBLOCK) return Status(Code::kIo, path + ": flock: " + std::strerror(error));
+  return Status(Code::kFailedPrecondition,
+                directory +
+                    ": another process serves this disk; nothing was changed. End it first, or "
+                    "give this server a directory of its own");
+}
+
 Result<uint64_t> open_superblock(Disk& disk, const std::string& directory, const std::string& server) {
   std::string path = directory + "/superblock";
-  auto existing = disk.open(path, Disk::Mode::kReadWrite);
-  if (existing.is_ok()) return read_superblock(**existing, path, server);
-  if (existing.status().code() != Code::kNotFound) return existing.status();
+  auto existing = find_superblock(disk, directory, server);
+  if (!existing.is_ok() || *existing != 0) return existing;
+  const DirectoryLock alone(directory);
+  SHIMA_RETURN_IF_ERROR(alone.status());
+  existing = find_superblock(disk, directory, server);  // another process may have begun it
+  if (!existing.is_ok() || *existing != 0) return existing;
   std::random_device random;
   uint64_t id = (uint64_t{random()} << 32 | random()) | 1;
   std::string fresh = path + ".new";
@@ -75,6 +115,25 @@ Result<uint64_t> open_superblock(Disk& disk, const std::string& directory, const
 
 }  // namespace
 
+Buffer superblock_bytes(uint64_t id, const std::string& server) {
+  return Buffer::make(kSuperblockSize, [&](uint8_t* p) {
+    std::memset(p, 0, kSuperblockSize);
+    std::memcpy(p, kMagic, 8);
+    std::memcpy(p + 8, &kVersion, 4);
+    std::memcpy(p + 12, &id, 8);
+    uint32_t size = static_cast<uint32_t>(server.size());
+    std::memcpy(p + 20, &size, 4);
+    std::memcpy(p + 24, server.data(), size);
+    uint32_t crc = crc32c({p, kSuperblockSize - 4});
+    std::memcpy(p + kSuperblockSize - 4, &crc, 4);
+  });
+}
+
+Result<uint64_t> ServerDisk::probe(const std::string& path, const ServerOptions& options) {
+  auto disk = make_posix_disk();  // nothing of this process is on its way there yet
+  return find_superblock(*disk, path, options.name);
+}
+
 Result<std::unique_ptr<ServerDisk>> ServerDisk::open(const std::string& path, const ServerOptions& options) {
   std::unique_ptr<ServerDisk> d(new ServerDisk());
   d->path_ = path;
@@ -86,11 +145,10 @@ Result<std::unique_ptr<ServerDisk>> ServerDisk::open(const std::string& path, co
   SHIMA_RETURN_IF_ERROR(d->disk_->make_directories(path));
   auto id = open_superblock(*d->disk_, path, options.name);
   if (!id.is_ok()) return id.status();
-  BlockStoreOptions block_options;
-  block_options.index_through_disk = losing;
-  auto blocks = BlockStore::open(*d->disk_, path, *id, block_options);
-  if (!blocks.is_ok()) return blocks.status().with_context(path);
-  d->blocks_ = std::move(*blocks);
+  d->id_ = *id;
+  auto lock = lock_superblock(path);
+  if (!lock.is_ok()) return lock.status();
+  d->lock_ = *lock;
   JournalOptions journal_options;
   journal_options.segment_bytes = options.journal_segment_bytes;
   journal_options.max_bytes = options.journal_max_bytes;
@@ -98,15 +156,29 @@ Result<std::unique_ptr<ServerDisk>> ServerDisk::open(const std::string& path, co
                                journal_options);
   if (!journal.is_ok()) return journal.status().with_context(path);
   d->journal_ = std::move(*journal);
+  BlockStoreOptions block_options;
+  block_options.index_through_disk = losing;
+  block_options.journal_has_records = d->journal_->stats().live_bytes > 0 || !d->journal_->damage().empty();
+  auto blocks = BlockStore::open(*d->disk_, path, *id, block_options);
+  if (!blocks.is_ok()) return blocks.status().with_context(path);
+  d->blocks_ = std::move(*blocks);
   d->worker_ = std::make_unique<WorkerPool>("apply", 1);
   return d;
 }
 
-ServerDisk::~ServerDisk() { close(); }
+ServerDisk::~ServerDisk() {
+  close();
+  blocks_.reset();
+  unlock();
+}
 
 void ServerDisk::close() {
   if (worker_) worker_->stop();
   journal_.reset();
+}
+
+void ServerDisk::unlock() {
+  if (lock_ >= 0) ::close(std::exchange(lock_, -1));
 }
 
 void ServerDisk::checkpoint(GroupId group, std::string checkpoint, std::function<void(Status)> done) {

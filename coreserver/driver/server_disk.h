@@ -23,14 +23,22 @@
 
 namespace shima {
 
+// PATH/superblock of a disk: magic, u32 version, u64 disk id, u32 name length, name, zeros; the last four
+// bytes are the crc32c of the rest.
+Buffer superblock_bytes(uint64_t id, const std::string& server);
+
 class ServerDisk {
  public:
+  // The id of the disk at `path`; 0: there is no superblock. Writes nothing.
+  static Result<uint64_t> probe(const std::string& path, const ServerOptions& options);
+  // Begins a new disk where there is no superblock: only for who has asked etcd whether there may be none.
   static Result<std::unique_ptr<ServerDisk>> open(const std::string& path, const ServerOptions& options);
   ~ServerDisk();
   // Runs what was posted to the worker and writes what was appended; nothing may use the disk any more.
   void close();
 
   const std::string& path() const { return path_; }
+  uint64_t id() const { return id_; }
   Journal& journal() { return *journal_; }
   BlockStore& blocks() { return *blocks_; }
   WorkerPool& worker() { return *worker_; }
@@ -50,6 +58,7 @@ class ServerDisk {
  private:
   ServerDisk() = default;
   void run_checkpoints();
+  void unlock();
 
   struct Request {
     std::string checkpoint;
@@ -57,6 +66,8 @@ class ServerDisk {
   };
 
   std::string path_;
+  uint64_t id_ = 0;
+  int lock_ = -1;  // the superblock, locked
   uint64_t min_free_bytes_ = 0;
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<Disk> journal_disk_;  // tests only: null if the journal is on disk_

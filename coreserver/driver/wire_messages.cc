@@ -1,5 +1,6 @@
 #include "coreserver/driver/wire_messages.h"
 
+#include "common/release/release.h"
 #include "common/types/crc32c.h"
 #include "coreserver/journal/record_codec.h"
 #include "shima/data/v1/data.pb.h"
@@ -16,6 +17,8 @@ using replication::ResyncEnd;
 using replication::Welcome;
 
 namespace {
+
+constexpr size_t kWindowPiece = 4u << 20;  // bytes
 
 template <typename M>
 void set_group(M* m, GroupId group) {
@@ -59,6 +62,8 @@ Frame encode(GroupId group, const Welcome& m) {
   w->set_accepted(m.accepted);
   w->set_last(m.last.value);
   w->set_durable(m.durable.value);
+  w->set_no_space(m.no_space);
+  w->set_needs_resync(m.needs_resync);
   return frame_of(h);
 }
 
@@ -96,6 +101,25 @@ Frame encode(GroupId group, const ResyncEnd& m) {
   w->set_position_sequence(m.position.sequence.value);
   w->set_window(m.window);
   return frame_of(h);
+}
+
+std::vector<Frame> encode_with_window_as_payload(GroupId group, const ResyncEnd& m) {
+  std::vector<Frame> frames;
+  for (size_t at = 0; at < m.window.size(); at += kWindowPiece) {
+    Buffer piece = Buffer::copy_of(std::string_view(m.window).substr(at, kWindowPiece));
+    wire::Header h;
+    wire::Resync* w = h.mutable_resync();
+    set_group(w, group);
+    w->set_term(m.term.value);
+    w->set_round(m.round);
+    w->set_window_piece(true);
+    w->set_length(static_cast<uint32_t>(piece.size()));
+    for (uint32_t c : chunk_checksums(piece.span())) w->add_checksums(c);
+    frames.push_back(frame_of(h));
+    frames.back().payload = std::move(piece);
+  }
+  frames.push_back(encode(group, ResyncEnd{m.term, m.round, m.position, {}}));
+  return frames;
 }
 
 wire::Header append_header(GroupId group, const Append& m) {
@@ -183,8 +207,24 @@ Hello decode_hello(const wire::Hello& w) {
 
 }  // namespace
 
-std::vector<Frame> frames_of(GroupId group, const Message& message) {
+std::string own_software() { return "shima-coreserver " + software_version(); }
+
+std::string encode_greeting(const ServerGreeting& greeting) {
+  wire::Header header;
+  wire::Greeting& w = *header.mutable_greeting();
+  w.set_server_id(greeting.self.value);
+  w.set_incarnation(greeting.incarnation.value);
+  w.set_expected_server_id(greeting.expected.value);
+  w.set_software(greeting.software);
+  w.set_protocol_min(greeting.protocols.min);
+  w.set_protocol_max(greeting.protocols.max);
+  return header.SerializeAsString();
+}
+
+std::vector<Frame> frames_of(GroupId group, const Message& message, uint32_t protocol) {
   if (const auto* append = std::get_if<Append>(&message)) return encode_append(group, *append);
+  const auto* end = std::get_if<ResyncEnd>(&message);
+  if (end && protocol >= kResyncProtocol) return encode_with_window_as_payload(group, *end);
   std::vector<Frame> frames;
   std::visit(
       [&](const auto& m) {
@@ -201,7 +241,7 @@ Result<ReceivedMessage> message_of(const wire::Header& h, const Buffer& payload)
     case wire::Header::kWelcome: {
       const wire::Welcome& w = h.welcome();
       return ReceivedMessage{group_of(w), Welcome{Term(w.term()), w.round(), w.accepted(), Sequence(w.last()),
-                                                  Sequence(w.durable())}};
+                                                  Sequence(w.durable()), w.no_space(), w.needs_resync()}};
     }
     case wire::Header::kAppended: {
       const wire::Appended& w = h.appended();

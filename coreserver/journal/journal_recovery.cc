@@ -80,7 +80,8 @@ class Recovery {
     return Status::ok();
   }
 
-  // The newest segments may be prepared and still without an entry: they are no successors to anything.
+  // The newest segments may be prepared and still without an entry: they are no successors to anything. One
+  // that a torn first batch has left pieces in goes: behind new entries they would be taken for later ones.
   Status set_prepared_apart() {
     if (!segments_.empty()) out_.next_segment = segments_.back().file->number + 1;
     while (!segments_.empty()) {
@@ -88,10 +89,11 @@ class Recovery {
       auto scan = scan_segment(*newest.file->file, newest.header, false, {});
       if (!scan) return scan.status().with_context(newest.file->path);
       if (scan->entries > 0) break;
-      if (newest.header.bytes == options_.segment_bytes) {
+      if (newest.header.bytes == options_.segment_bytes && !scan->torn) {
         out_.ready.push_front(newest.file);
       } else {
         SHIMA_RETURN_IF_ERROR(disk_.remove(newest.file->path));
+        SHIMA_RETURN_IF_ERROR(disk_.sync_directory(directory_));  // it must not be back before a later one
       }
       segments_.pop_back();
     }

@@ -1,5 +1,6 @@
 // Recovery of a journal: scan all segments in order, replay them, tell a torn tail from rot, and leave the
-// files so that the journal can go on (bytes of a torn tail are overwritten with zeros and synced).
+// files so that the journal can go on (bytes of a torn tail are overwritten with zeros and synced; a segment
+// that holds nothing but a torn batch is removed).
 //
 // Rot: a record with a readable header damages its own group, which is cut off before it. An unreadable
 // stretch may have held anything of any group: all groups are marked. Segments with rot stay until the groups

@@ -100,6 +100,7 @@ class SegmentScanner {
       if (has_successor_ || e.entry.batch_start > bad) return first_valid;
       at += e.entry.total_length;
     }
+    scan_.torn = scan_.torn || first_valid != 0;
     return 0;
   }
 
@@ -121,9 +122,9 @@ class SegmentScanner {
     }
     auto head = window_.at(scan_.end, kEntryHeaderBytes);
     EntryHeader e;
-    scan_.torn = head.size() == kEntryHeaderBytes &&
-                 parse_entry_header(head, {header_.disk_id, header_.number, scan_.end}, e) &&
-                 e.number > scan_.last_number;
+    scan_.torn = scan_.torn || (head.size() == kEntryHeaderBytes &&
+                                parse_entry_header(head, {header_.disk_id, header_.number, scan_.end}, e) &&
+                                e.number > scan_.last_number);
   }
 
   Window window_;

@@ -12,8 +12,13 @@ void ReplicaGroup::advance_commit(Effects& out) {
   if (options_.bugs.ack_before_second_sync && second != peers_.end()) there = second->second.last;
   Sequence both = std::min(log_.durable(), there);
   if (both > committed_) committed_ = both;
-  if (!serving_ && committed_ >= term_start_last_ && config_.find(self_)->incarnation == incarnation_)
-    serving_ = true;
+  // A log without records is confirmed by nothing but the secondary's welcome: it may be that of a new group,
+  // or what is left of a lost disk. A second line only: a secondary that restarted, too, and has trimmed
+  // nothing yet has committed_ = 0, and cuts its log off for an empty primary of a higher term (on_hello).
+  // What protects is the record of disks (docs/decisions/0014).
+  const bool empty = term_start_last_ == Sequence(),
+             confirmed = second != peers_.end() && second->second.synced;
+  if (!serving_ && committed_ >= term_start_last_ && (!empty || confirmed) && may_lead()) serving_ = true;
   make_visible(out);
   acknowledge_committed(out);
   ship(out);

@@ -18,10 +18,6 @@ void ReplicaGroup::on_hello(ServerId from, const Hello& m, Effects& out) {
   primary_ = from;
   primary_round_ = m.round;
   resync_round_ = 0;
-  if (resyncing_) {  // it was cut off: half of the blocks came, perhaps newer than the log that follows
-    resyncing_ = false;
-    forget_everything(out);
-  }
   Sequence shared = log_.history().common_prefix(log_.last(), m.terms, m.last.sequence);
   // A record of this term came from this primary, whose own log is never cut: the greeting is an old one that
   // came late.
@@ -39,7 +35,8 @@ void ReplicaGroup::on_hello(ServerId from, const Hello& m, Effects& out) {
   }
   member_committed_ = std::max(member_committed_, m.committed);
   make_visible(out);
-  out.push_back(SendMessage{from, Welcome{term_, m.round, true, log_.last(), log_.durable()}});
+  out.push_back(
+      SendMessage{from, Welcome{term_, m.round, true, log_.last(), log_.durable(), disk_full_, resyncing_}});
 }
 
 bool ReplicaGroup::from_current_primary(ServerId from, Term term, uint64_t round) const {
@@ -49,7 +46,11 @@ bool ReplicaGroup::from_current_primary(ServerId from, Term term, uint64_t round
 }
 
 void ReplicaGroup::on_append(ServerId from, const Append& m, Effects& out) {
-  if (!from_current_primary(from, m.term, m.round) || resyncing_) return;
+  if (!from_current_primary(from, m.term, m.round)) return;
+  if (resyncing_) {  // it may be asked whether its disk has space
+    if (m.records.empty()) report(out);
+    return;
+  }
   bool behind = false;
   for (const RecordPtr& record : m.records) {
     if (disk_full_) break;

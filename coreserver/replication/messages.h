@@ -28,8 +28,10 @@ struct Welcome {
   Term term;  // the member's; if higher than the primary's, the primary is deposed
   uint64_t round = 0;
   bool accepted = false;
-  Sequence last;     // the member's log equals the primary's up to here
-  Sequence durable;  // and is fdatasync'ed up to here
+  Sequence last;              // the member's log equals the primary's up to here
+  Sequence durable;           // and is fdatasync'ed up to here
+  bool no_space = false;      // its disk is full
+  bool needs_resync = false;  // a resync broke off: it takes nothing but another one
 };
 
 // Primary to member: records in order, and how far things are. May hold no records.

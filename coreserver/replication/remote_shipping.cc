@@ -25,7 +25,7 @@ Append ReplicaGroup::append_header(const Peer& peer) const {
 
 void ReplicaGroup::send_to(ServerId server, Peer& peer, Sequence upto, Effects& out) {
   if (!peer.connected || !peer.synced || peer.resyncing || peer.no_space) return;
-  if (peer.next.prev() < log_.base()) return begin_resync(server, peer, out);
+  if (peer.needs_resync || peer.next.prev() < log_.base()) return begin_resync(server, peer, out);
   while (peer.next <= upto && log_.bytes_between(peer.last, peer.next.prev()) < options_.send_window_bytes) {
     if (peer.next == peer.last.next()) peer.progress_ms = now_ms_;
     Sequence to = log_.within_bytes(peer.next.prev(), upto, options_.batch_bytes);
@@ -83,11 +83,12 @@ void ReplicaGroup::resend_stuck(Effects& out) {
     if (now_ms_ - peer.progress_ms <= patience_ms) continue;
     if (peer.resyncing) {  // neither end moved: begin the resync anew
       greet(server, peer, out);
-    } else if (peer.durable < peer.next.prev()) {
+    } else if (peer.durable < peer.next.prev() || peer.no_space) {
       peer.next = peer.last.next();
       peer.progress_ms = now_ms_;
-      out.push_back(
-          SendMessage{server, append_header(peer)});  // asks for an answer even if `last` is the end
+      out.push_back(SendMessage{
+          server, append_header(peer)});  // asks for an answer even if `last` is the end, or if the
+                                          // word that it has space again was overtaken by an older
     }
   }
   send_second_copy(out);

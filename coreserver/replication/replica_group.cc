@@ -83,6 +83,10 @@ std::string ReplicaGroup::state_in_words() const {
   }
   const Member* self = config_.find(self_);
   if (self && self->incarnation != incarnation_) return "waiting to be named in the volume's record";
+  if (!may_lead())
+    return "the volume's record has term " + std::to_string(term_.value) + ", but the log has " +
+           std::to_string(log_.last_position().term.value) +
+           ": etcd was set back; restart this server, which raises the term";
   if (!serving_) return "waiting for the second copy to confirm the log's end";
   auto second = peers_.find(config_.server_with(Role::kSecondary));
   if (second == peers_.end() || !second->second.connected)

@@ -128,10 +128,12 @@ class ReplicaGroup {
     bool joining_whole = false, joining_in_sync = false;  // proposed: counts as in the set until etcd decided
     uint64_t proposed_ms = 0;
     bool resyncing = false;       // blocks are being sent
+    bool needs_resync = false;    // it has half of one that broke off
     bool round_used = false;      // records or a resync were sent in this round
     Sequence resync_from;         // records after this are kept for it
     Sequence whole_after;         // after a resync: whole only once durable to here
     uint64_t stuck_since_ms = 0;  // ack `all`: holds back an ACK since
+    uint64_t away_since_ms = 0;   // has not answered this term's greeting since; 0: it has
     Sequence rewound_to;          // answers to one gap come in swarms: only the first one rewinds
     uint64_t rewound_ms = 0;
   };
@@ -175,6 +177,7 @@ class ReplicaGroup {
   void watch_in_sync(ServerId server, Peer& peer, const Member& member, Effects& out);
   void propose(ServerId server, Peer& peer, bool whole, bool in_sync, std::string reason, Effects& out);
   // restart.cc
+  bool may_lead() const;
   void on_config(const ConfigChanged& event, Effects& out);
   void take_members(Effects& out);
   void begin_term(Effects& out);

@@ -21,6 +21,7 @@ class RequestWindow {
  public:
   static constexpr size_t kMaxClients = 1024;
   static constexpr size_t kMaxRequests = 4096;
+  static constexpr size_t kMaxSavedBytes = 16 + kMaxClients * (32 + 24 * kMaxRequests);
 
   enum class Verdict { kNew, kExecuted, kTooOld };
   struct Answer {

@@ -6,6 +6,13 @@
 
 namespace shima::replication {
 
+// R4: the record names this incarnation, in a term that the log has not gone beyond. It has where etcd was
+// set back: then a position would be given a second time.
+bool ReplicaGroup::may_lead() const {
+  const Member* self = config_.find(self_);
+  return self && self->incarnation == incarnation_ && term_ >= log_.last_position().term;
+}
+
 void ReplicaGroup::on_config(const ConfigChanged& event, Effects& out) {
   if (event.config.version <= config_.version) return;
   config_ = event.config;
@@ -33,7 +40,7 @@ void ReplicaGroup::on_config(const ConfigChanged& event, Effects& out) {
     return;
   }
   take_members(out);
-  if (config_.find(self_)->incarnation != incarnation_) {  // R4: another incarnation's term
+  if (!may_lead()) {
     serving_ = false;
     return;
   }
@@ -87,8 +94,7 @@ void ReplicaGroup::on_peer_down(ServerId server) {
 }
 
 void ReplicaGroup::greet(ServerId server, Peer& peer, Effects& out) {
-  const Member* self = config_.find(self_);
-  if (!damage_.empty() || !self || self->incarnation != incarnation_) return;
+  if (!damage_.empty() || !may_lead()) return;
   peer.synced = peer.resyncing = peer.round_used = false;
   peer.round++;
   peer.hello_sent_ms = now_ms_;
@@ -115,7 +121,8 @@ void ReplicaGroup::on_welcome(ServerId from, const Welcome& m, Effects& out) {
   if (m.round != peer.round || m.term != term_ || peer.synced || !m.accepted) return;  // Tick greets again
   if (m.last > log_.last() || m.durable > m.last) return;
   peer.synced = true;
-  peer.no_space = false;
+  peer.no_space = m.no_space;
+  peer.needs_resync = m.needs_resync;
   peer.last = m.last;
   peer.durable =
       m.durable;  // its word of now: a resync that broke off may have left it with less than before

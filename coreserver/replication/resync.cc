@@ -15,9 +15,12 @@ void ReplicaGroup::begin_resync(ServerId server, Peer& peer, Effects& out) {
   // Only in a round of its own: reports of records that are still on their way must not pass for reports
   // after the resync, and perhaps the member is further than we know.
   if (peer.round_used) return greet(server, peer, out);
+  Sequence from = std::max(log_.base(), std::min(checkpointed_, committed_));
+  if (!from) return;  // soon: nothing is in the blocks yet that the log could go on from
   peer.resyncing = peer.round_used = true;
+  peer.needs_resync = false;
   peer.progress_ms = now_ms_;
-  peer.resync_from = std::max(log_.base(), std::min(checkpointed_, committed_));
+  peer.resync_from = from;
   out.push_back(SendMessage{server, ResyncBegin{term_, peer.round}});
   out.push_back(StartResync{server, peer.round});
 }
@@ -46,7 +49,7 @@ void ReplicaGroup::on_resync_begin(ServerId from, const ResyncBegin& m, Effects&
   if (!from_current_primary(from, m.term, m.round) || resync_round_ == m.round) return;
   resync_round_ = m.round;
   forget_everything(out);
-  resyncing_ = true;
+  resyncing_ = true;  // until one is stored: half of the blocks may be newer than any log that could follow
 }
 
 void ReplicaGroup::forget_everything(Effects& out) {

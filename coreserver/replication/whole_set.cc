@@ -18,6 +18,8 @@ void ReplicaGroup::watch_membership(Effects& out) {
   for (auto& [server, peer] : peers_) {
     const Member* m = config_.find(server);
     if (!m || m->role != Role::kRemote) continue;
+    if (peer.synced) peer.away_since_ms = 0;
+    if (!peer.synced && !peer.away_since_ms) peer.away_since_ms = now_ms_;
     if (peer.proposed_ms && now_ms_ - peer.proposed_ms < options_.propose_again_after_ms) continue;
     watch_whole(server, peer, *m, out);
     if (config_.ack == AckMode::kAll) watch_in_sync(server, peer, *m, out);
@@ -38,8 +40,9 @@ void ReplicaGroup::watch_whole(ServerId server, Peer& peer, const Member& m, Eff
     if (peer.joining_whole) propose(server, peer, false, false, "it is past the lag budget", out);
     return;
   }
-  bool caught_up = peer.synced && !peer.resyncing && !records_gone && lag <= options_.lag_budget_bytes / 2 &&
-                   peer.durable >= peer.whole_after && peer.durable >= trimmed_;
+  bool caught_up = peer.synced && !peer.resyncing && !peer.needs_resync && !records_gone &&
+                   lag <= options_.lag_budget_bytes / 2 && peer.durable >= peer.whole_after &&
+                   peer.durable >= trimmed_;
   if (!m.whole && caught_up) {
     peer.joining_whole = true;  // counts from now on, so that nothing it lacks is trimmed while etcd decides
     // Under ack `local` nothing waits for the in-sync set: who is whole again counts as in it.
@@ -49,11 +52,15 @@ void ReplicaGroup::watch_whole(ServerId server, Peer& peer, const Member& m, Eff
 
 void ReplicaGroup::watch_in_sync(ServerId server, Peer& peer, const Member& m, Effects& out) {
   Sequence oldest = oldest_waiting();
-  bool holds = m.in_sync && oldest && oldest <= committed_ && peer.durable < oldest;
+  // One that was proposed and has died since holds back ACKs as well, until etcd has said that it is out.
+  bool holds = (m.in_sync || peer.joining_in_sync) && oldest && oldest <= committed_ && peer.durable < oldest;
   if (!holds) peer.stuck_since_ms = 0;
   if (holds && !peer.stuck_since_ms) peer.stuck_since_ms = now_ms_;
-  if (holds && now_ms_ - peer.stuck_since_ms > options_.leave_in_sync_after_ms) {
-    peer.stuck_since_ms = 0;
+  // One that is away already is not waited for anew by each group of a volume that is written to.
+  uint64_t since =
+      peer.away_since_ms ? std::min(peer.stuck_since_ms, peer.away_since_ms) : peer.stuck_since_ms;
+  if (holds && now_ms_ - since > options_.leave_in_sync_after_ms) {
+    // Again with each new version of the record: other groups of the volume propose the same, and one wins.
     propose(server, peer, m.whole, false, "it does not confirm records", out);
     return;
   }

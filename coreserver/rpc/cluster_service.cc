@@ -12,6 +12,27 @@ using namespace cluster::v1;  // NOLINT: the messages of this service
 constexpr uint32_t kWaitTimeoutMs = 5000;
 constexpr uint32_t kMaxWaitTimeoutMs = 30000;
 
+void fill(const ServerInfo& server, cluster::v1::ServerSoftware& out) {
+  out.set_server(server.name);
+  out.set_alive(server.alive);
+  out.set_software(server.software.version);
+  out.set_release(server.software.release);
+  out.set_formats_level(server.software.formats_level);
+  out.set_protocol_min(server.software.protocol_min);
+  out.set_protocol_max(server.software.protocol_max);
+}
+
+void encode_software(const ClusterStatus& status, GetStatusReply& reply) {
+  for (const ServerInfo& server : status.software) fill(server, *reply.add_software());
+  reply.set_formats_level(status.formats_level);
+  for (const shima::RefusedStart& refused : status.refused) {
+    auto& out = *reply.add_refused();
+    out.set_server(refused.server);
+    out.set_software(refused.version);
+    out.set_reason(refused.reason);
+  }
+}
+
 void encode_status(const ClusterStatus& status, GetStatusReply& reply) {
   reply.set_etcd_reachable(status.etcd_reachable);
   reply.set_etcd_error(status.etcd_error);
@@ -39,6 +60,7 @@ class ClusterServiceImpl final : public ClusterService::Service {
     reply->set_server(facade_.server_name());
     reply->set_incarnation(facade_.incarnation().value);
     encode_status(*status, *reply);
+    encode_software(*status, *reply);
     return grpc::Status::OK;
   }
 
@@ -72,6 +94,7 @@ class ClusterServiceImpl final : public ClusterService::Service {
       auto& out = *reply->add_servers();
       *out.mutable_record() = to_record(server);
       out.set_alive(server.alive);
+      fill(server, *out.mutable_software());
     }
     reply->set_stale_ms(facade_.stale_ms());
     return grpc::Status::OK;

@@ -10,6 +10,7 @@
 
 #include "coreserver/rpc/status_codes.h"
 #include "shima/cluster/v1/cluster.grpc.pb.h"
+#include "shima/cluster/v1/disks.grpc.pb.h"
 #include "shima/replication/v1/replication.grpc.pb.h"
 #include "shima/stats/v1/stats.grpc.pb.h"
 #include "shima/volume/v1/volume.grpc.pb.h"
@@ -197,6 +198,7 @@ ControlClient::ControlClient(ControlClient&&) noexcept = default;
 std::string ControlClient::answered_by() const { return impl_->answered_by(); }
 
 using cluster::v1::ClusterService;
+using cluster::v1::DiskService;
 using replication::v1::ReplicationService;
 using stats::v1::StatsService;
 using volume::v1::VolumeService;
@@ -234,6 +236,12 @@ Result<cluster::v1::AddSiteReply> ControlClient::add_site(const cluster::v1::Add
 }
 Result<cluster::v1::ListServersReply> ControlClient::list_servers(const cluster::v1::ListServersRequest& r) {
   return impl_->read<ClusterService>(&ClusterService::Stub::ListServers, r);
+}
+Result<cluster::v1::ListDisksReply> ControlClient::list_disks(const cluster::v1::ListDisksRequest& r) {
+  return impl_->read<DiskService>(&DiskService::Stub::ListDisks, r);
+}
+Result<cluster::v1::ForgetDiskReply> ControlClient::forget_disk(const cluster::v1::ForgetDiskRequest& r) {
+  return impl_->change<DiskService>(&DiskService::Stub::ForgetDisk, r);
 }
 Result<replication::v1::ShowGroupsReply> ControlClient::show_groups(
     const replication::v1::ShowGroupsRequest& r) {

@@ -16,6 +16,7 @@
 
 #include "common/status/status.h"
 #include "shima/cluster/v1/cluster.pb.h"
+#include "shima/cluster/v1/disks.pb.h"
 #include "shima/replication/v1/replication.pb.h"
 #include "shima/stats/v1/stats.pb.h"
 #include "shima/volume/v1/volume.pb.h"
@@ -51,6 +52,8 @@ class ControlClient {
   Result<cluster::v1::ListSitesReply> list_sites(const cluster::v1::ListSitesRequest& request);
   Result<cluster::v1::AddSiteReply> add_site(const cluster::v1::AddSiteRequest& request);
   Result<cluster::v1::ListServersReply> list_servers(const cluster::v1::ListServersRequest& request);
+  Result<cluster::v1::ListDisksReply> list_disks(const cluster::v1::ListDisksRequest& request);
+  Result<cluster::v1::ForgetDiskReply> forget_disk(const cluster::v1::ForgetDiskRequest& request);
 
   Result<replication::v1::ShowGroupsReply> show_groups(const replication::v1::ShowGroupsRequest& request);
   Result<stats::v1::GetStatsReply> get_stats(const stats::v1::GetStatsRequest& request);

@@ -23,6 +23,7 @@ class ControlServer::Impl {
     services_.push_back(make_cluster_service(facade));
     services_.push_back(make_replication_service(facade));
     services_.push_back(make_stats_service(facade));
+    services_.push_back(make_disk_service(facade));
   }
 
   Status start(const std::string& address, uint16_t port) {

@@ -15,6 +15,7 @@
 #include "common/status/status.h"
 #include "common/types/ids.h"
 #include "coreserver/cluster/cluster_state.h"
+#include "coreserver/cluster/disk_store.h"
 #include "coreserver/cluster/volume_store.h"
 #include "coreserver/replication/group_config.h"
 
@@ -39,6 +40,9 @@ struct ClusterStatus {
   uint32_t servers = 0;
   std::vector<std::string> servers_away;  // registered, but without their lease
   std::vector<VolumeHealth> volumes;      // by name
+  uint32_t formats_level = 0;             // the newest formats that may be written; 0: not known yet
+  std::vector<RefusedStart> refused;      // by server
+  std::vector<ServerInfo> software;       // all registered core servers, by name
 };
 
 // Another member of a group, as its primary sees it.
@@ -104,7 +108,7 @@ class ServerFacade {
   // Only `copies` and `sites` may be left open (0, empty), as volume_store.h says; the home defaults to this
   // server's site.
   virtual Result<VolumeInfo> create_volume(const VolumeSpec& wanted) = 0;
-  virtual Status delete_volume(const std::string& name) = 0;
+  virtual Status delete_volume(const std::string& name, bool force) = 0;
   virtual Result<VolumeDetails> get_volume(const std::string& name) = 0;
   virtual Result<std::vector<VolumeInfo>> list_volumes() = 0;
   // `size_bytes` 0 and `max_inodes` nullopt: it stays as it is. kInvalidArgument if the volume would become
@@ -133,6 +137,11 @@ class ServerFacade {
   // This server's groups of the volume, by index; none if it has no part in it.
   virtual Result<std::vector<GroupReport>> show_groups(const std::string& volume) = 0;
   virtual Result<ServerStatistics> stats() = 0;
+
+  // Of all core servers, by name; as etcd has them now (coreserver/cluster/disk_store.h).
+  virtual Result<std::vector<ServerDisks>> list_disks() = 0;
+  // `disk` of `server` is lost for ever; 0: those it had before disks were on record.
+  virtual Result<ForgetResult> forget_disk(const std::string& server, uint64_t disk) = 0;
 };
 
 }  // namespace shima

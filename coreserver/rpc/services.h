@@ -14,6 +14,7 @@ std::unique_ptr<grpc::Service> make_volume_service(ServerFacade& facade);
 std::unique_ptr<grpc::Service> make_cluster_service(ServerFacade& facade);
 std::unique_ptr<grpc::Service> make_replication_service(ServerFacade& facade);
 std::unique_ptr<grpc::Service> make_stats_service(ServerFacade& facade);
+std::unique_ptr<grpc::Service> make_disk_service(ServerFacade& facade);
 
 // The answer to a call that failed, with the exact code in the trailing metadata.
 grpc::Status refuse(grpc::ServerContext* context, const Status& error);

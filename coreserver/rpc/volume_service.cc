@@ -48,6 +48,7 @@ void encode_summary(const VolumeInfo& volume, VolumeSummary& out) {
   out.set_size_bytes(volume.size_bytes);
   out.set_max_inodes(volume.max_inodes);
   out.set_groups(volume.data_groups());
+  out.set_all_groups(static_cast<uint32_t>(volume.groups.size()));
   out.set_config_version(volume.config_version.value);
   out.set_deleting(volume.deleting);
   out.set_published_only(volume.published_only);
@@ -72,7 +73,7 @@ class VolumeServiceImpl final : public VolumeService::Service {
 
   grpc::Status DeleteVolume(grpc::ServerContext* context, const DeleteVolumeRequest* request,
                             DeleteVolumeReply*) override {
-    Status status = facade_.delete_volume(request->name());
+    Status status = facade_.delete_volume(request->name(), request->force());
     return status ? grpc::Status::OK : refuse(context, status);
   }
 

@@ -91,6 +91,7 @@ void SimDisk::checkpointed(Checkpoint checkpoint, size_t covered) {
 }
 
 void SimDisk::forget() {
+  if (!forgetting_) forgetting_ = Kept{durable_, released_durably_, checkpoint_};
   live_.clear();
   durable_.clear();
   pending_.clear();
@@ -102,6 +103,7 @@ void SimDisk::forget() {
 }
 
 void SimDisk::store_resync(Checkpoint checkpoint) {
+  forgotten();
   blocks_ = checkpoint.blocks;
   since_.clear();
   released_ = released_durably_ = checkpoint.applied.sequence;
@@ -109,6 +111,13 @@ void SimDisk::store_resync(Checkpoint checkpoint) {
 }
 
 void SimDisk::crash(Random& random, Statistics& statistics) {
+  if (forgetting_) {
+    statistics.count(Fault::kForgettingCutOff);
+    durable_ = forgetting_->records;
+    released_durably_ = forgetting_->released;
+    if (random.chance(500)) checkpoint_ = forgetting_->checkpoint;
+    forgotten();
+  }
   size_t keep = random.below(pending_.size() + 1);
   bool lost = keep < pending_.size();
   for (size_t i = 0; i < keep; i++) carry_out(pending_[i], durable_);
@@ -132,7 +141,10 @@ void SimDisk::crash(Random& random, Statistics& statistics) {
 }
 
 replication::RecoveredGroup SimDisk::recover(bool secondary) {
-  if (checkpoint_.resyncing) forget();
+  if (checkpoint_.resyncing) {
+    forget();
+    forgotten();
+  }
   if (secondary && !checkpoint_.folded) clear_blocks();
   replication::RecoveredGroup r;
   r.checkpointed = checkpoint_.applied.sequence;

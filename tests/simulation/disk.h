@@ -10,6 +10,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,8 +63,10 @@ class SimDisk {
   // Two steps: what to make durable, and that it is; applies in between belong to the next checkpoint.
   size_t applied_since_checkpoint() const { return since_.size(); }
   void checkpointed(Checkpoint checkpoint, size_t covered);
-  // A remote forgets all, durably.
+  // A remote forgets all. Until forgotten(), a crash may find all as it was, or a copy that calls itself
+  // incomplete beside records that are still in the journal.
   void forget();
+  void forgotten() { forgetting_.reset(); }
   // A resync is stored: blocks and position, durably.
   void store_resync(Checkpoint checkpoint);
 
@@ -81,6 +84,13 @@ class SimDisk {
   std::map<Sequence, RecordPtr> live_, durable_;
   std::deque<Entry> pending_;
   Sequence released_, released_durably_;
+
+  struct Kept {  // what is on the disk while it is being forgotten
+    std::map<Sequence, RecordPtr> records;
+    Sequence released;
+    Checkpoint checkpoint;
+  };
+  std::optional<Kept> forgetting_;
 
   Blocks blocks_;
   Checkpoint checkpoint_;

@@ -28,7 +28,8 @@ struct Parameters {
   bool late_to_new_process = false;  // even to a receiver that restarted meanwhile
   uint64_t crash_every_us = 0, break_every_us = 0, partition_every_us = 0, full_every_us = 0,
            bump_every_us = 0;              // 0: never
-  uint64_t crash_at_append_per_mille = 0;  // a server crashes while it writes a record
+  uint64_t crash_at_append_per_mille = 0;  // a server crashes while it writes a record; if so, also while it
+                                           // forgets all
   uint64_t partition_us_max = 1000000;
   bool remote_stays_away = false;  // the last remote is never started again
 

@@ -1,6 +1,8 @@
 // The life of a simulated server: start, crash, time, messages and the background work on its disk.
 #include "tests/simulation/server.h"
 
+#include <utility>
+
 #include "tests/simulation/checkers.h"
 #include "tests/simulation/clients.h"
 #include "tests/simulation/config_service.h"
@@ -103,7 +105,7 @@ void Server::receive(ServerId from, const Parcel& parcel) {
     feed(PeerMessage{from, message});
     // Only a ResyncBegin that was accepted has made the core forget, which ended the Receiving of before.
     if (alive() && core_->accepts_resync(from, begin->term, begin->round) && !receiving_) {
-      receiving_ = Receiving{begin->term, begin->round, {}, {}, false};
+      receiving_ = Receiving{from, begin->term, begin->round, {}, {}, false};
     }
     return;
   }
@@ -229,11 +231,13 @@ void Server::store_resync() {
     for (const auto& [number, piece] : receiving_->pieces) {
       if (!piece.last) c.blocks[piece.block] = piece.content;
     }
-    receiving_.reset();
+    const Receiving done = *std::exchange(receiving_, std::nullopt);
+    disk_.store_resync(c);
+    // The primary may have greeted anew meanwhile: then this is not the end of what it sends now.
+    if (!core_->accepts_resync(done.from, done.term, done.round)) return;
     applied_ = c.applied;
     apply_upto_ = visible_ = c.applied.sequence;
     visible_blocks_ = c.blocks;
-    disk_.store_resync(c);
     run_.statistics.count(Happened::kResyncStored);
     run_.note(id_.value, "resync-stored", c.applied.sequence.value);
     feed(ResyncStored{c.applied});

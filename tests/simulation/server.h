@@ -51,6 +51,7 @@ class Server {
  private:
   using Pieces = std::map<uint64_t, Piece>;
   struct Receiving {  // a resync at a remote
+    ServerId from;
     Term term;
     uint64_t round = 0;
     Pieces pieces;

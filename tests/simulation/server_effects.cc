@@ -109,6 +109,14 @@ void Server::carry_out(ForgetEverything&) {
   apply_upto_ = visible_ = folded_ = Sequence();
   visible_blocks_.clear();
   disk_.forget();
+  run_.agenda.after(run_.random.below(20000), [this, memory = memory_] {
+    if (memory == memory_) disk_.forgotten();
+  });
+  if (run_.chaos && run_.parameters.crash_at_append_per_mille && run_.random.chance(800)) {
+    run_.agenda.after(run_.random.below(10000), [this, life = life_] {
+      if (life == life_) crash_for_a_while();
+    });
+  }
 }
 
 void Server::carry_out(DropBlocks&) {

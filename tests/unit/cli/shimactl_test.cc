@@ -12,6 +12,7 @@
 
 #include "accessserver/volume/grpc_layout.h"
 #include "cli/exit_codes.h"
+#include "common/release/release.h"
 #include "coreserver/rpc/control_server.h"
 #include "tests/unit/coreserver/rpc/fake_facade.h"
 
@@ -161,9 +162,24 @@ TEST_F(Shimactl, NodesArePublishedShownAndTakenAway) {
   EXPECT_EQ(run({"volume", "publish", "absent", "node-1"}), 4);
   EXPECT_EQ(run({"volume", "publish", "db"}), 2);
   ASSERT_EQ(run({"volume", "unpublish", "db", "node-1"}), 0) << err_;
-  ASSERT_EQ(run({"volume", "unpublish", "db", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(run({"volume", "unpublish", "db"}), 2) << "all nodes only by --all";
+  EXPECT_EQ(run({"volume", "unpublish", "db", ""}), 2);
+  EXPECT_EQ(run({"volume", "unpublish", "db", "node-2", "--all"}), 2);
+  ASSERT_EQ(run({"volume", "show", "db", "-o", "json"}), 0);
+  EXPECT_EQ(json()["publications"].size(), 1u);
+  ASSERT_EQ(run({"volume", "unpublish", "db", "--all", "-o", "json"}), 0) << err_;
   EXPECT_TRUE(json()["publications"].empty());
-  EXPECT_EQ(run({"volume", "unpublish", "absent"}), 4);
+  EXPECT_EQ(run({"volume", "unpublish", "absent", "--all"}), 4);
+}
+
+TEST_F(Shimactl, AVolumeInUseIsDeletedOnlyByForce) {
+  ASSERT_EQ(run({"volume", "create", "db", "--published-only", "--size", "1GiB"}), 0) << err_;
+  ASSERT_EQ(run({"volume", "publish", "db", "node-1"}), 0) << err_;
+  EXPECT_EQ(run({"volume", "delete", "db"}), 6);
+  EXPECT_NE(err_.find("volume db is published at node-1"), std::string::npos) << err_;
+  EXPECT_NE(err_.find("--force"), std::string::npos) << err_;
+  ASSERT_EQ(run({"volume", "delete", "db", "--force"}), 0) << err_;
+  EXPECT_EQ(run({"volume", "show", "db"}), 4);
 }
 
 TEST_F(Shimactl, AVolumeForPublishedNodesIsNotReadOrWrittenFromHere) {
@@ -249,6 +265,11 @@ TEST_F(Shimactl, HelpNamesTheExitCodes) {
   EXPECT_EQ(run_plain({"--help"}), 0);
   EXPECT_NE(out_.find("already exists"), std::string::npos);
   EXPECT_EQ(run_plain({"volume", "import", "--help"}), 0);
+}
+
+TEST_F(Shimactl, TellsItsVersionWithoutAServer) {
+  EXPECT_EQ(run_plain({"--version"}), 0);
+  EXPECT_EQ(out_, "shimactl " + software_version() + "\n");
 }
 
 TEST_F(Shimactl, StatsOfANamedServerAreAskedThere) {

@@ -1,7 +1,9 @@
 #include "common/config/options.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 
 namespace shima {
@@ -164,7 +166,7 @@ TEST(Config, MalformedFlagsAreRefused) {
 }
 
 TEST(CommandLine, ReadsTheFileThatItNames) {
-  std::string path = testing::TempDir() + "/shima-options-test.yaml";
+  const std::string path = testing::TempDir() + "/shima-options-test-" + std::to_string(::getpid()) + ".yaml";
   std::ofstream(path) << "name: from-file\nshards: 2\n";
   std::string config = "--config=" + path;
   const char* argv[] = {"prog", config.c_str(), "--shards=5"};
@@ -175,6 +177,7 @@ TEST(CommandLine, ReadsTheFileThatItNames) {
   EXPECT_EQ(load_command_line(specs(), 3, missing).status().code(), Code::kNotFound);
   const char* help[] = {"prog", "--help"};
   EXPECT_EQ(load_command_line(specs(), 2, help)->wanted, CommandLine::Wanted::kHelp);
+  std::filesystem::remove(path);
 }
 
 TEST(Sizes, AreReadAndWrittenWithBinarySuffixes) {

@@ -23,18 +23,20 @@ std::string loopback_url(uint16_t port) { return "http://127.0.0.1:" + std::to_s
 
 }  // namespace
 
-uint16_t free_loopback_port() {
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+LoopbackPort::LoopbackPort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const int on = 1;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
-  bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-               getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  const bool bound = setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                     bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
   SHIMA_CHECK(bound, "there is no free loopback port");
-  close(fd);
-  return ntohs(address.sin_port);
+  port_ = ntohs(address.sin_port);
 }
+
+LoopbackPort::~LoopbackPort() { close(fd_); }
 
 bool eventually(const std::function<bool()>& condition, int timeout_ms) {
   auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
@@ -45,7 +47,7 @@ bool eventually(const std::function<bool()>& condition, int timeout_ms) {
   return true;
 }
 
-EtcdServer::EtcdServer() : client_port_(free_loopback_port()), peer_port_(free_loopback_port()) {
+EtcdServer::EtcdServer() {
   char pattern[] = "/tmp/shima-etcd-test-XXXXXX";
   SHIMA_CHECK(mkdtemp(pattern) != nullptr, "cannot make a directory under /tmp");
   directory_ = pattern;

@@ -12,6 +12,20 @@
 
 namespace shima {
 
+// A port of 127.0.0.1 that nobody else is given while this lives: a socket that never listens is bound to it.
+// A server that sets SO_REUSEADDR, as most do, can listen there, end, and listen again.
+class LoopbackPort {
+ public:
+  LoopbackPort();
+  ~LoopbackPort();
+  LoopbackPort(const LoopbackPort&) = delete;
+  operator uint16_t() const { return port_; }
+
+ private:
+  int fd_ = -1;
+  uint16_t port_ = 0;
+};
+
 class EtcdServer {
  public:
   EtcdServer();   // started and serving; ends the process with a message if etcd is not installed
@@ -26,15 +40,13 @@ class EtcdServer {
   void compact(int64_t revision);
 
  private:
-  uint16_t client_port_ = 0;
-  uint16_t peer_port_ = 0;
+  LoopbackPort client_port_;
+  LoopbackPort peer_port_;
   std::string directory_;
   pid_t pid_ = 0;
 };
 
-uint16_t free_loopback_port();
-
 // Polls until `condition` holds; false if it does not within timeout_ms.
-bool eventually(const std::function<bool()>& condition, int timeout_ms = 10000);
+bool eventually(const std::function<bool()>& condition, int timeout_ms = 60'000);
 
 }  // namespace shima

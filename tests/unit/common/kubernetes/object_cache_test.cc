@@ -197,6 +197,12 @@ TEST_F(ObjectCacheTest, AfterManyFailedWatchesItLists) {
   EXPECT_EQ(tick(), "list");
 }
 
+TEST_F(ObjectCacheTest, AWatchThatTheServerFailedAtGoesOnFromWhereItWas) {
+  begin();
+  EXPECT_EQ(ended(Code::kInternal), "wait 500");
+  EXPECT_EQ(tick(), "watch 5") << "a list of thousands of objects would not help it";
+}
+
 TEST_F(ObjectCacheTest, AWatchThatIsRefusedForAnotherReasonLists) {
   begin();
   EXPECT_EQ(ended(Code::kInvalidArgument), "wait 500");

@@ -63,7 +63,7 @@ TEST(WatchLines, AnErrorEventOf410MeansTooOld) {
   EXPECT_EQ(feed(R"({"type":"ERROR","object":{"code":"x"}})"
                  "\n")
                 .code(),
-            Code::kUnavailable);
+            Code::kInternal);
   EXPECT_EQ(feed(R"({"type":"ERROR","object":{"code":403}})"
                  "\n")
                 .code(),
@@ -98,8 +98,13 @@ TEST(StatusOfAnswer, EachCodeMeansWhatTheClientPromises) {
   EXPECT_EQ(code(410), Code::kRequestTooOld);
   EXPECT_EQ(code(422), Code::kInvalidArgument);
   EXPECT_EQ(code(429), Code::kUnavailable);
-  EXPECT_EQ(code(500), Code::kUnavailable);
+  EXPECT_EQ(code(500, "InternalError"), Code::kInternal) << "of this object: others may fare better";
+  for (const int http : {502, 503, 504}) EXPECT_EQ(code(http), Code::kUnavailable) << http;
   EXPECT_EQ(code(302), Code::kInvalidArgument);
+  const char* misfit =
+      R"({"kind":"Status","message":"failed to create typed patch object (x): .status.y: field not )"
+      R"(declared in schema","reason":"InternalError"})";
+  EXPECT_EQ(status_of_answer(500, misfit, "PATCH /x").code(), Code::kInvalidArgument) << "it is there";
 }
 
 TEST(StatusOfAnswer, WordsOfAProxyAreShownWithoutControlCharactersAndCut) {

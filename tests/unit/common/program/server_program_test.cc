@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/observe/log.h"
+#include "common/release/release.h"
 
 namespace shima {
 namespace {
@@ -75,9 +76,11 @@ TEST_F(ServerPrograms, DoNotServeWithWrongOptions) {
   EXPECT_FALSE(served_.has_value());
 }
 
-TEST_F(ServerPrograms, TellHelpAndReferenceWithoutServing) {
+TEST_F(ServerPrograms, TellHelpVersionAndReferenceWithoutServing) {
   EXPECT_EQ(run({"--help"}), 0);
   EXPECT_NE(out_.find("A server of this test."), std::string::npos) << out_;
+  EXPECT_EQ(run({"--port=10", "--version"}), 0);
+  EXPECT_EQ(out_, "shima-test " + software_version() + "\n");
   EXPECT_EQ(run({"--print-reference"}), 0);
   EXPECT_EQ(out_, reference_table(specs()));
   EXPECT_FALSE(served_.has_value());

@@ -141,7 +141,7 @@ TEST_F(ConnectionTest, WorksOverIPv6) {
       {}, [&](Frame) { echoed.set_value(); }, "::1");
   EXPECT_EQ(connection->peer().substr(0, 6), "[::1]:");
   client_loop_.post([&] { connection->send(small_frame(1)); });
-  EXPECT_EQ(echoed.get_future().wait_for(milliseconds(5'000)), std::future_status::ready);
+  EXPECT_EQ(echoed.get_future().wait_for(milliseconds(60'000)), std::future_status::ready);
 }
 
 TEST_F(ConnectionTest, TheOtherSideLearnsOfAClose) {
@@ -189,14 +189,14 @@ TEST_F(ConnectionTest, AReaderThatPausesHoldsTheSenderBackAndLosesNothing) {
 
 TEST_F(ConnectionTest, HeartbeatsKeepAQuietConnectionOpen) {
   ListenerOptions options;
-  options.connection = {.heartbeat_ms = 20, .dead_after_ms = 100};
+  options.connection = {.heartbeat_ms = 20, .dead_after_ms = 5'000};  // no stall of a machine is so long
   listen(options, false);
   auto connection =
-      dial({.heartbeat_ms = 20, .dead_after_ms = 100}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
-  std::this_thread::sleep_for(milliseconds(600));
+      dial({.heartbeat_ms = 20, .dead_after_ms = 5'000}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
+  // As many as come in 6 s if none is late: nobody was taken for dead in between.
+  EXPECT_TRUE(within(60'000, [&] { return connection->stats().bytes_in > 300 * kFramePrefixSize; }));
   EXPECT_FALSE(server_closed_);
   EXPECT_EQ(received_, 0u);
-  EXPECT_GT(connection->stats().bytes_in, 10 * kFramePrefixSize);
 }
 
 TEST_F(ConnectionTest, ASilentPeerIsTakenForDead) {
@@ -204,7 +204,8 @@ TEST_F(ConnectionTest, ASilentPeerIsTakenForDead) {
   options.connection = {.heartbeat_ms = 60'000, .dead_after_ms = 600'000};  // the server keeps silent
   listen(options, false);
   uint64_t before = transport_counters().dead_peers;
-  auto connection = dial({.heartbeat_ms = 20, .dead_after_ms = 100}, [](Frame) {});
+  auto connection = dial({.heartbeat_ms = 20, .dead_after_ms = 2'000}, [](Frame) {});
+  ASSERT_NE(connection, nullptr);  // what dials gives up after the same time
   Status why = client_closed_.get_future().get();
   EXPECT_EQ(why.code(), Code::kUnavailable);
   EXPECT_NE(why.message().find("taken for dead"), std::string::npos);

@@ -178,9 +178,23 @@ TEST_F(BlockStoreTest, ALostIndexIsRefused) {
   ASSERT_TRUE(apply({make_write(1, 0, 0, bytes_of_seed(1, kChunkSize))}).is_ok());
   store_.reset();
   std::filesystem::remove_all(directory_.path() + "/index");
-  auto opened = BlockStore::open(*disk_, directory_.path(), kTestDisk, {});
-  ASSERT_FALSE(opened.is_ok());
-  EXPECT_EQ(opened.status().code(), Code::kCorrupt);
+  for (int start = 0; start < 2; ++start) {  // a refused start does not make the next one succeed
+    auto opened = BlockStore::open(*disk_, directory_.path(), kTestDisk, {});
+    EXPECT_EQ(opened.status().code(), Code::kCorrupt);
+    EXPECT_NE(opened.status().message().find("blocks/ has data files"), std::string::npos)
+        << opened.status().message();
+  }
+}
+
+TEST_F(BlockStoreTest, ALostIndexBesideAJournalWithRecordsIsRefused) {
+  TestDirectory empty;
+  ASSERT_TRUE(BlockStore::open(*disk_, empty.path(), kTestDisk, {}).is_ok());
+  BlockStoreOptions options;
+  options.journal_has_records = true;
+  EXPECT_TRUE(BlockStore::open(*disk_, empty.path(), kTestDisk, options).is_ok()) << "its index is there";
+  std::filesystem::remove_all(empty.path() + "/index");
+  for (int start = 0; start < 2; ++start)
+    EXPECT_EQ(BlockStore::open(*disk_, empty.path(), kTestDisk, options).status().code(), Code::kCorrupt);
 }
 
 TEST_F(BlockStoreTest, AReadSeesABlockAtOneVersion) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "coreserver/cluster/volume_changes.h"
 #include "tests/unit/coreserver/cluster/sample_cluster.h"
 
 namespace shima {
@@ -70,10 +71,46 @@ TEST(Records, AnotherMagicOrANewerVersionIsRefusedWithTheKeyAndWhatToDo) {
             std::string::npos);
 }
 
-TEST(Records, AFieldThatIsNotKnownIsRefusedBecauseAChangeWouldDropIt) {
-  std::string json =
-      replaced(encode_volume(sample_volume()), "\"version\":1", "\"version\":1,\"later\":true");
-  EXPECT_EQ(decode_volume(item("/shima/v1/volumes/db", json)).status().code(), Code::kCorrupt);
+// What the next release may add, and this one must not lose when it changes the record.
+TEST(Records, AFieldThatIsNotKnownIsKeptByAChange) {
+  const std::string unknown =
+      R"("later":{"number":"18446744073709551615","list":[1,2.5,null]},"quote\"d":"\u0001")";
+  const std::string json =
+      replaced(encode_volume(sample_volume()), "\"version\":1", "\"version\":1," + unknown);
+  Result<VolumeInfo> volume = decode_volume(item("/shima/v1/volumes/db", json));
+  ASSERT_TRUE(volume) << volume.status().to_string();
+  EXPECT_EQ(volume->size_bytes, sample_volume().size_bytes);
+  const VolumeInfo changed = with_quotas(*volume, 2ull << 30, std::nullopt).value();
+  const std::string rewritten = encode_volume(changed);
+  EXPECT_NE(rewritten.find(unknown), std::string::npos) << rewritten;
+  const VolumeInfo back = decode_volume(item("/shima/v1/volumes/db", rewritten)).value();
+  EXPECT_EQ(back.size_bytes, 2ull << 30);
+  EXPECT_EQ(back.unknown_fields, unknown);
+}
+
+TEST(Records, AFieldThatIsNotKnownIsPassedOverWhereTheRecordsOwnerWritesItAnew) {
+  const auto later = [](const std::string& json) {
+    return replaced(json, "\"version\":1", "\"version\":1,\"later\":true");
+  };
+  EXPECT_TRUE(decode_server(
+      item(server_key("site-a/core-0"), later(encode_server(sample_server(1, "site-a/core-0"))))));
+  EXPECT_TRUE(decode_site(item(site_key("site-a"), later(encode_site({"site-a", {}, {}, {}})))));
+  EXPECT_TRUE(
+      decode_alive(item(alive_key("site-a/core-0"), later(encode_alive({ServerId(1), Incarnation(1)})))));
+  EXPECT_TRUE(
+      decode_access(item(access_key("site-a/access-0"), later(encode_access({"site-a/access-0", 8, {}})))));
+  EXPECT_EQ(decode_counter(item(counter_key("x"), later(encode_counter(41)))).status().code(),
+            Code::kCorrupt);
+}
+
+// Once members were added or taken away, nobody could tell whose the field was.
+TEST(Records, ANestedFieldThatIsNotKnownIsRefusedBecauseAChangeWouldDropIt) {
+  const std::string json =
+      replaced(encode_volume(sample_volume()), "\"server_id\":\"1\"", "\"later\":1,\"server_id\":\"1\"");
+  const Status refused = decode_volume(item("/shima/v1/volumes/db", json)).status();
+  EXPECT_EQ(refused.code(), Code::kCorrupt);
+  EXPECT_NE(refused.message().find("later"), std::string::npos) << refused.message();
+  EXPECT_NE(refused.message().find("upgrade"), std::string::npos) << refused.message();
 }
 
 TEST(Records, ContentThatCannotBeIsRefused) {

@@ -158,6 +158,14 @@ TEST_P(UnknownOutcome, NoNumberIsGivenTwice) {
   }
 }
 
+TEST_P(UnknownOutcome, NumbersThatAnEtcdHasForgottenAreSkipped) {
+  ASSERT_EQ(next_number(etcd_, kVolumeIdCounter, 2000).value(), 1u);
+  etcd_.fates = {GetParam()};
+  ASSERT_TRUE(store_.skip_ids_up_to(VolumeId(17)));
+  ASSERT_TRUE(store_.skip_ids_up_to(VolumeId(4))) << "of another server, that knows less";
+  EXPECT_EQ(next_number(etcd_, kVolumeIdCounter, 2000).value(), 18u);
+}
+
 TEST_F(UnknownOutcome, ThatIsNeverResolvedIsNotCalledUndone) {
   VolumeStore hurried(etcd_, 100);
   etcd_.fates.assign(100, Fate::kLostUnanswered);

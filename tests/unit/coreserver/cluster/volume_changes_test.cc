@@ -28,6 +28,22 @@ TEST(VolumeChanges, ARestartRaisesTheTermOnlyWhereTheServerIsPrimary) {
   EXPECT_EQ(remote.groups[0].term, Term(1));
 }
 
+TEST(VolumeChanges, ARestartClaimsATermFarAboveALogThatEtcdDoesNotKnow) {
+  const VolumeInfo before = sample_volume();  // server 1 is primary of group 0, secondary of group 1
+  const LoggedTerms logged = {{{before.id, GroupIndex(0)}, Term(9)}, {{before.id, GroupIndex(1)}, Term(9)}};
+  const VolumeInfo after = with_restart(before, ServerId(1), Incarnation(2), logged).value();
+  EXPECT_EQ(after.groups[0].term, Term(9 + kTermsLostWithEtcd + 1));
+  EXPECT_EQ(after.groups[1].term, Term(9 + kTermsLostWithEtcd)) << "before the primary gives one again";
+  EXPECT_EQ(with_restart(after, ServerId(1), Incarnation(2), logged).value(), after);
+}
+
+TEST(VolumeChanges, ALogOfTheRecordsTermIsAsItShouldBe) {
+  const VolumeInfo before = sample_volume();
+  const LoggedTerms logged = {{{before.id, GroupIndex(0)}, Term(1)}, {{before.id, GroupIndex(1)}, Term(1)}};
+  EXPECT_EQ(with_restart(before, ServerId(1), Incarnation(2), logged).value(),
+            with_restart(before, ServerId(1), Incarnation(2)).value());
+}
+
 TEST(VolumeChanges, ARestartThatIsNamedAlreadyChangesNothing) {
   VolumeInfo once = with_restart(sample_volume(), ServerId(1), Incarnation(2)).value();
   EXPECT_EQ(with_restart(once, ServerId(1), Incarnation(2)).value(), once);
@@ -51,6 +67,24 @@ TEST(VolumeChanges, MembershipChangesOneRemoteOfOneGroup) {
   VolumeInfo again =
       with_membership(after, GroupIndex(1), Term(1), after.config_version, ServerId(3), false, true).value();
   EXPECT_EQ(again.config_version, after.config_version.next()) << "older proposals must die";
+}
+
+TEST(VolumeChanges, GroupsThatLoseTheSameSiteAreServedByOneChange) {
+  const VolumeInfo before = sample_volume();
+  const ConfigVersion version = before.config_version;
+  std::vector<MembershipChange> changes;
+  for (const GroupInfo& g : before.groups)
+    changes.push_back({g.index, g.term, version, ServerId(3), true, false});
+  changes[0].term = Term(77);
+  const VolumeInfo after = with_memberships(before, changes).value();
+  EXPECT_EQ(after.config_version, version.next());
+  ASSERT_GT(after.groups.size(), 1u);
+  for (const GroupInfo& g : after.groups)
+    EXPECT_EQ(g.find(ServerId(3))->in_sync, g.index == GroupIndex(0)) << g.index.value;
+  EXPECT_EQ(with_memberships(before, {changes[0]}).status().code(), Code::kStaleTerm);
+  EXPECT_EQ(with_memberships(after, changes).status().code(), Code::kStaleTerm)
+      << "all are of the old record";
+  EXPECT_FALSE(with_memberships(before, {}));
 }
 
 TEST(VolumeChanges, MembershipOnAnotherVersionOfTheRecordIsStale) {
@@ -161,15 +195,33 @@ TEST(VolumeChanges, PublicationsHaveLimitsAndRules) {
   EXPECT_TRUE(with_publication(v, sample_publication("n7")));
   v = without_publication(v, "n7").value();
   EXPECT_TRUE(with_publication(v, sample_publication("one-more")));
-  v = with_deleting(v).value();
+  v = with_deleting(v, true).value();
   EXPECT_EQ(with_publication(v, sample_publication("n7")).status().code(), Code::kFailedPrecondition);
   EXPECT_TRUE(without_publication(v, "n8")) << "also while it is being deleted";
+}
+
+TEST(VolumeChanges, WhatIsPublishedIsDeletedOnlyByForce) {
+  VolumeInfo v = sample_volume();
+  v.published_only = true;
+  v.labels = {{"csi.storage.k8s.io/pvc/name", "data"}, {"csi.storage.k8s.io/pvc/namespace", "shop"}};
+  for (int node = 10; node < 22; ++node)
+    v = with_publication(v, sample_publication("n" + std::to_string(node))).value();
+  const Status refused = with_deleting(v, false).status();
+  EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+  EXPECT_NE(refused.message().find("volume db (claim shop/data) is published at n10, n11, "),
+            std::string::npos)
+      << refused.message();
+  EXPECT_NE(refused.message().find("n19 and 2 more"), std::string::npos) << refused.message();
+  const VolumeInfo forced = with_deleting(v, true).value();
+  EXPECT_TRUE(forced.deleting);
+  EXPECT_EQ(with_deleting(forced, false).value(), forced) << "asked again: it is made";
+  EXPECT_TRUE(with_deleting(without_publication(v, "").value(), false));
 }
 
 TEST(VolumeChanges, ADeletionEndsWhenEveryMemberHasDropped) {
   VolumeInfo v = sample_volume();
   EXPECT_EQ(with_dropped(v, ServerId(1)).status().code(), Code::kFailedPrecondition);
-  v = with_deleting(v).value();
+  v = with_deleting(v, false).value();
   EXPECT_EQ(with_quotas(v, v.size_bytes + 1).status().code(), Code::kFailedPrecondition);
   for (uint64_t id : {4, 1, 3}) v = with_dropped(v, ServerId(id)).value();
   EXPECT_FALSE(everyone_dropped(v));

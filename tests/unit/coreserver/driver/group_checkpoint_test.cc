@@ -13,7 +13,6 @@ GroupCheckpoint example() {
   c.history = {{Term(1), Sequence(1)}, {Term(3), Sequence(30)}};
   c.window = replication::RequestWindow().save(Sequence(40));
   c.folded = Sequence(12);
-  c.resyncing = true;
   return c;
 }
 
@@ -29,7 +28,9 @@ std::vector<RecordHeader> records(uint64_t first, uint64_t last) {
 }
 
 TEST(GroupCheckpoint, ComesBackAsItWasSaved) {
-  auto c = decode_checkpoint(encode_checkpoint(example()));
+  GroupCheckpoint saved = example();
+  saved.resyncing = true;
+  auto c = decode_checkpoint(encode_checkpoint(saved));
   ASSERT_TRUE(c.is_ok()) << c.status().to_string();
   EXPECT_EQ(c->volume, "vm-disk");
   EXPECT_EQ(c->block_size, 1u << 20);
@@ -64,9 +65,76 @@ TEST(RecoveredGroup, LeftoversBeforeTheCheckpointAreDropped) {
   EXPECT_EQ(r.base, example().position);
 }
 
+// The word that the copy is incomplete is durable before its records go from the journal.
+TEST(RecoveredGroup, ACopyThatWasBeingResyncedTakesNoRecords) {
+  GroupCheckpoint incomplete;
+  incomplete.resyncing = true;
+  auto r = recovered_group(incomplete, records(35, 44), "a segment is unreadable");
+  EXPECT_TRUE(r.resyncing);
+  EXPECT_TRUE(r.records.empty());
+  EXPECT_EQ(r.damage, "") << "nothing of what was lost is needed";
+}
+
 TEST(RecoveredGroup, AGapBetweenBlocksAndJournalIsDamage) {
   auto r = recovered_group(example(), records(42, 50), "");
   EXPECT_NE(r.damage.find("records between them are lost"), std::string::npos);
+}
+
+TEST(RecoveredGroup, AReleaseBeyondTheCheckpointTellsThatTheIndexWasRolledBack) {
+  GroupCheckpoint checkpoint = example();
+  EXPECT_EQ(recovered_group(checkpoint, {}, "", Sequence(40)).damage, "");
+  auto r = recovered_group(checkpoint, {}, "", Sequence(41));
+  EXPECT_NE(r.damage.find("the index has lost its newest writes"), std::string::npos) << r.damage;
+  checkpoint.resyncing = true;  // it begins anew at 0, whatever the journal had
+  checkpoint.position = Position();
+  EXPECT_EQ(recovered_group(checkpoint, {}, "", Sequence(41)).damage, "");
+}
+
+TEST(RecoveredGroup, TermsThatFallAreDamageAndDoNotEndTheProcess) {
+  auto found = records(35, 44);
+  found[7].position.term = Term(2);
+  auto inside = recovered_group(example(), found, "");
+  EXPECT_NE(inside.damage.find("record 2:42 behind 3:41"), std::string::npos) << inside.damage;
+  found = records(35, 44);
+  for (RecordHeader& h : found) h.position.term = h.previous_term = Term(2);
+  auto behind_checkpoint = recovered_group(example(), found, "");
+  EXPECT_NE(behind_checkpoint.damage.find("record 2:35 behind 3:30"), std::string::npos)
+      << behind_checkpoint.damage;
+  for (auto* r : {&inside, &behind_checkpoint}) {
+    replication::ReplicaGroup group({VolumeId(1), GroupIndex(0)}, ServerId(1), Incarnation(1), {}, *r);
+    EXPECT_FALSE(group.serving());
+    EXPECT_NE(group.state_in_words().find("terms of a log never fall"), std::string::npos);
+  }
+}
+
+TEST(RecoveredGroup, ItsNewestTermIsTheLogsEvenIfTheJournalIsEmpty) {
+  EXPECT_EQ(newest_term(recovered_group(example(), records(35, 44), "")), Term(3));
+  EXPECT_EQ(newest_term(recovered_group(example(), {}, "")), Term(3));
+  EXPECT_EQ(newest_term(recovered_group(GroupCheckpoint(), {}, "")), Term());
+}
+
+TEST(GroupIdentity, AnotherVolumeUnderTheSameIdIsNotTakenForIt) {
+  VolumeInfo volume;
+  volume.name = "db";
+  volume.id = VolumeId(11);
+  GroupInfo group;
+  group.index = GroupIndex(3);
+  GroupCheckpoint found;
+  found.volume = "db";
+  found.block_size = volume.block_size;
+  EXPECT_TRUE(check_identity(found, volume, group).is_ok());
+  found.volume = "web";
+  const Status other = check_identity(found, volume, group);
+  EXPECT_EQ(other.code(), Code::kFailedPrecondition);
+  EXPECT_NE(other.message().find("found data of volume web (blocks of 1024 KiB) under id 11"),
+            std::string::npos)
+      << other.message();
+  found.volume = "db";
+  found.metadata = true;
+  EXPECT_FALSE(check_identity(found, volume, group).is_ok());
+  found.metadata = false;
+  found.block_size = 64 << 10;
+  EXPECT_FALSE(check_identity(found, volume, group).is_ok());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/types/crc32c.h"
+#include "coreserver/replication/request_window.h"
 #include "shima/data/v1/data.pb.h"
 
 namespace shima {
@@ -50,10 +51,29 @@ TEST(WireMessages, GreetingAndAnswersComeBackAsTheyWere) {
   EXPECT_EQ(h.terms, hello.terms);
   auto w = received(frames_of(kGroup, Welcome{Term(3), 7, true, Sequence(6), Sequence(5)}).at(0));
   EXPECT_EQ(std::get<Welcome>(w->message).durable, Sequence(5));
+  EXPECT_FALSE(std::get<Welcome>(w->message).no_space || std::get<Welcome>(w->message).needs_resync);
+  auto full = received(frames_of(kGroup, Welcome{Term(3), 7, true, {}, {}, true, true}).at(0));
+  EXPECT_TRUE(std::get<Welcome>(full->message).no_space && std::get<Welcome>(full->message).needs_resync);
   auto a = received(frames_of(kGroup, Appended{Term(3), 7, Sequence(6), Sequence(5), true, true}).at(0));
   EXPECT_TRUE(std::get<Appended>(a->message).no_space);
   auto e = received(frames_of(kGroup, ResyncEnd{Term(3), 7, {Term(2), Sequence(4)}, "window"}).at(0));
   EXPECT_EQ(std::get<ResyncEnd>(e->message).window, "window");
+}
+
+TEST(WireMessages, AGreatRequestWindowTravelsAsPayloadWithinTheLimits) {
+  const ResyncEnd end{Term(3), 7, {Term(2), Sequence(4)}, std::string(RequestWindow::kMaxSavedBytes, 'w')};
+  std::string window;
+  auto frames = frames_of(kGroup, end, kResyncProtocol);
+  for (const Frame& f : frames) {
+    EXPECT_LE(f.header.size(), kMaxFrameHeader);
+    EXPECT_LE(f.payload_size(), kMaxFramePayload);
+    window.append(f.payload.span().begin(), f.payload.span().end());
+  }
+  EXPECT_TRUE(window == end.window);
+  auto last = received(frames.back());
+  ASSERT_TRUE(last.is_ok());
+  EXPECT_EQ(std::get<ResyncEnd>(last->message).position, end.position);
+  EXPECT_EQ(std::get<ResyncEnd>(last->message).window, "");
 }
 
 TEST(WireMessages, AnAppendCarriesItsRecordsAndPayloads) {

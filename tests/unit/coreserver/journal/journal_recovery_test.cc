@@ -1,4 +1,10 @@
 // What a crash or a bad disk leaves behind, and what the journal makes of it.
+#include <chrono>
+#include <thread>
+
+#include "common/types/byte_order.h"
+#include "coreserver/journal/batch_builder.h"
+#include "coreserver/journal/record_codec.h"
 #include "tests/unit/coreserver/journal/journal_fixture.h"
 
 namespace shima {
@@ -66,15 +72,19 @@ TEST_F(Recovery, ATornTailIsCutOffAtEveryByteOfTheLastEntry) {
 TEST_F(Recovery, BytesOfATornBatchAreNeverTakenForEntriesLater) {
   open();
   ASSERT_TRUE(append(kA, 1));
-  append_all(kA, 2, 40);
-  journal_.reset();
-  auto all = entries(path_of(1));
-  // Tear the middle of the last batch: valid entries of it follow, but nothing of a later batch.
-  uint32_t batch = all.back().entry.batch_start;
+  // How many make a batch is the disk's and the scheduler's: until the last one has enough.
   std::vector<ScannedEntry> last;
-  for (auto& e : all) {
-    if (e.entry.batch_start == batch) last.push_back(e);
+  for (uint64_t s = 2; s < 800 && last.size() <= 4; s += 40) {
+    append_all(kA, s, s + 39, 1, 0);
+    journal_.reset();
+    last.clear();
+    for (auto& e : entries(path_of(1))) {
+      if (!last.empty() && e.entry.batch_start != last[0].entry.batch_start) last.clear();
+      last.push_back(e);
+    }
+    if (last.size() <= 4) open();
   }
+  // Tear the middle of the last batch: valid entries of it follow, but nothing of a later batch.
   ASSERT_GT(last.size(), 4u);
   flip_bit(path_of(1), last[1].offset + 20);
   uint64_t kept = last[0].record.position.sequence.value;
@@ -86,6 +96,44 @@ TEST_F(Recovery, BytesOfATornBatchAreNeverTakenForEntriesLater) {
     open();
     EXPECT_EQ(recovered_sequences(kA), range(1, kept + 1));
     EXPECT_FALSE(recovered_[kA].damaged) << recovered_[kA].damage;
+  }
+}
+
+// The first batch of a segment: nine records of 192 bytes each, the fourth of `a` last.
+std::string first_batch_of_segment_1(GroupId a, GroupId b) {
+  std::vector<std::string> bodies;
+  for (const auto& [group, sequence] : std::vector<std::pair<GroupId, uint64_t>>{
+           {a, 1}, {a, 2}, {a, 3}, {b, 1}, {b, 2}, {b, 3}, {b, 4}, {b, 5}, {a, 4}})
+    encode_record_header(make_record(group, sequence, 1, 0)->header, bodies.emplace_back());
+  BatchBuilder batch(kTestDiskId, 1, kSegmentHeaderBytes, 1);
+  for (size_t i = 0; i < bodies.size(); ++i)
+    batch.add(EntryType::kRecord, false, i < 3 || i == 8 ? 1 : 4, as_bytes(bodies[i]), {});
+  batch.finish();
+  std::string bytes;
+  for (auto piece : batch.pieces()) bytes.append(piece.begin(), piece.end());
+  return bytes;
+}
+
+TEST_F(Recovery, BytesOfASegmentsTornFirstBatchAreNeverTakenForEntriesLater) {
+  open();
+  auto prepared = [&] { return std::filesystem::exists(path_of(1)); };
+  for (int i = 0; i < 5000 && !prepared(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(prepared());
+  journal_.reset();
+  // Of the batch all sectors are there but the first.
+  std::string torn = load(path_of(1));
+  const std::string batch = first_batch_of_segment_1(kA, kB);
+  torn.replace(kSegmentHeaderBytes + 512, batch.size() - 512, batch.substr(512));
+  store(path_of(1), torn);
+  open();
+  EXPECT_TRUE(recovered_[kA].records.empty());
+  // Three batches of a sector each, with the numbers from 1 on: the old ninth entry lies right behind them.
+  for (uint64_t s = 1; s <= 3; ++s) ASSERT_TRUE(append(kA, s, 2, 0));
+  for (int i = 0; i < 2; ++i) {
+    open();
+    EXPECT_EQ(recovered_sequences(kA), range(1, 3));
+    EXPECT_FALSE(recovered_[kA].damaged) << recovered_[kA].damage;
+    expect_record(kA, 3, 2, 0);
   }
 }
 

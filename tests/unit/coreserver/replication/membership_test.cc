@@ -37,6 +37,67 @@ TEST(AckAll, ARemoteThatHoldsAcksLeavesBeforeTheyResume) {
   EXPECT_TRUE(g.acked(write));
 }
 
+// A lost site holds back all groups of a volume at once. They share one record, which each change by
+// compare-and-swap makes newer, so that the others' proposals come too late.
+TEST(AckAll, ManyGroupsOfAVolumeLeaveOneAfterAnotherWithoutNewWaits) {
+  constexpr size_t kGroups = 8;
+  std::deque<ScriptedGroup> groups;
+  std::vector<uint64_t> writes;
+  for (size_t i = 0; i < kGroups; i++) {
+    ScriptedGroup& g = groups.emplace_back(1, AckMode::kAll);
+    g.disconnect(kR1);
+    writes.push_back(g.write(1));
+    g.run();
+  }
+  auto acked = [&] {
+    size_t count = 0;
+    for (size_t i = 0; i < kGroups; i++) count += groups[i].acked(writes[i]);
+    return count;
+  };
+  uint64_t waited_ms = 0;
+  for (; acked() < kGroups && waited_ms < 60000; waited_ms += 50) {
+    const ConfigVersion version = groups[0].config.version;
+    ScriptedGroup* winner = nullptr;
+    for (ScriptedGroup& g : groups) {
+      g.proposals.clear();
+      g.tick(50);
+      if (!winner && !g.proposals.empty() && g.proposals[0].based_on == version) winner = &g;
+    }
+    if (!winner) continue;
+    for (ScriptedGroup& g : groups) g.change(kR1, true, &g != winner && g.config.find(kR1)->in_sync);
+  }
+  EXPECT_EQ(acked(), kGroups);
+  EXPECT_GT(waited_ms, 10000u);
+  EXPECT_LT(waited_ms, 11000u);
+}
+
+TEST(AckAll, ARemoteThatIsAwayForLongDoesNotHoldTheNextGroupForAsLongAgain) {
+  ScriptedGroup g(1, AckMode::kAll);
+  g.disconnect(kR1);
+  for (int i = 0; i < 220; i++) g.tick(50);
+  ASSERT_TRUE(g.proposals.empty()) << "nothing waits for it";
+  uint64_t write = g.write(1);
+  g.run();
+  g.tick(50);
+  ASSERT_EQ(g.proposals.size(), 1u);
+  EXPECT_FALSE(g.proposals[0].in_sync);
+  EXPECT_FALSE(g.acked(write)) << "not before the record says that it is out";
+}
+
+TEST(AckAll, ARemoteThatIsBackIsWaitedForAgain) {
+  ScriptedGroup g(1, AckMode::kAll);
+  g.disconnect(kR1);
+  for (int i = 0; i < 220; i++) g.tick(50);
+  g.connect(kR1);
+  g.run();
+  g.tick(50);
+  g.disconnect(kR1);
+  g.write(1);
+  g.run();
+  for (int i = 0; i < 190; i++) g.tick(50);
+  EXPECT_TRUE(g.proposals.empty());
+}
+
 TEST(AckAll, ARetryThatWaitsAloneMakesTheRemoteLeaveToo) {
   ScriptedGroup g(1, AckMode::kAll);
   g.disconnect(kR1);
@@ -78,6 +139,23 @@ TEST(AckAll, ARemoteJoinsOnlyWithEveryAcknowledgedRecord) {
   ASSERT_FALSE(g.proposals.empty());
   EXPECT_EQ(g.proposals.back().member, kR2);
   EXPECT_TRUE(g.proposals.back().in_sync);
+}
+
+TEST(AckAll, AJoiningRemoteThatDiesIsLeftOutAgain) {
+  ScriptedGroup g(1, AckMode::kAll);
+  g.change(kR1, true, false);
+  g.tick(100);
+  ASSERT_FALSE(g.proposals.empty());
+  ASSERT_TRUE(g.proposals.back().in_sync) << "and etcd never says anything about it";
+  g.disconnect(kR1);
+  uint64_t write = g.write(1);
+  g.run();
+  EXPECT_FALSE(g.acked(write)) << "etcd may still let it in";
+  for (int i = 0; i < 200; i++) g.tick(100);
+  ASSERT_FALSE(g.proposals.back().in_sync);
+  g.change(kR1, true, false);
+  g.run();
+  EXPECT_TRUE(g.acked(write));
 }
 
 TEST(WholeSet, ARemotePastTheLagBudgetLeaves) {
@@ -177,9 +255,43 @@ TEST_F(Resync, ThatBrokeOffLeavesNothingBehind) {
   g.connect(kR1);
   g.run();
   EXPECT_EQ(g.nodes[kP].resyncs, 2);
-  EXPECT_EQ(g.nodes[kR1].forgotten, 3) << "at the greeting, and at the second resync";
+  EXPECT_EQ(g.nodes[kR1].forgotten, 2);
   g.tick(50);
   EXPECT_TRUE(g.proposals.empty()) << "what it confirmed before the resync does not count";
+}
+
+// A journal may forget a release, and with it that the remote's records are gone.
+TEST_F(Resync, ThatBrokeOffIsFollowedByAnotherThoughThePrimaryHasAllRecordsAgain) {
+  g.disconnect(kR1);
+  g.disconnect(kS);
+  g.nodes[kP].journal = g.nodes[kS].journal;
+  g.restart(kP, Sequence(3));
+  g.connect(kS);
+  g.connect(kR1);
+  g.run();
+  EXPECT_TRUE(g.core(kR1).resyncing()) << "half of the blocks are there, and no log makes them whole";
+  EXPECT_EQ(g.core(kR1).log().last(), Sequence(0));
+  EXPECT_EQ(g.nodes[kP].resyncs, 1) << "nothing is in the primary's blocks yet";
+  g.feed(kP, Checkpointed{Sequence(3)});
+  g.tick(50);
+  EXPECT_EQ(g.nodes[kP].resyncs, 2);
+  EXPECT_EQ(g.nodes[kR1].forgotten, 2);
+}
+
+TEST_F(Resync, WaitsUntilTheRemoteHasSpace) {
+  g.feed(kR1, SpaceChanged{true});
+  g.disconnect(kR1);
+  g.connect(kR1);
+  g.run();
+  g.tick(50);
+  EXPECT_EQ(g.nodes[kP].resyncs, 1) << "it would forget its copy and find no room for another";
+  g.stopped_wires = {{kR1, kP}};
+  g.feed(kR1, SpaceChanged{false});
+  g.wire.clear();  // the word is lost
+  g.stopped_wires.clear();
+  g.tick(10'000);
+  g.tick(50);
+  EXPECT_EQ(g.nodes[kP].resyncs, 2) << "it was asked again";
 }
 
 }  // namespace

@@ -45,6 +45,32 @@ TEST(Restart, APrimaryCommitsItsWholeLogBeforeItServes) {
   EXPECT_EQ(g.core(kP).log().last(), Sequence(1));
 }
 
+TEST(Restart, APrimaryThatLostEverythingDoesNotServe) {
+  ScriptedGroup g;
+  g.write(1);
+  g.run();
+  g.tick(10'000);
+  ASSERT_EQ(g.core(kS).committed(), Sequence(1));
+  g.disconnect(kS);
+  g.restart(kP, Sequence(0));
+  EXPECT_FALSE(g.core(kP).serving()) << "it would read zeros where data was acknowledged";
+  g.connect(kS);
+  g.run();
+  g.tick(10'000);
+  EXPECT_FALSE(g.core(kP).serving()) << "the secondary has what is missing here, and does not follow";
+  EXPECT_EQ(g.core(kS).log().last(), Sequence(1));
+}
+
+TEST(Restart, AGroupWithoutRecordsServesOnceItsSecondaryHasNoneEither) {
+  ScriptedGroup g;
+  g.disconnect(kS);
+  g.restart(kP, Sequence(0));
+  EXPECT_FALSE(g.core(kP).serving());
+  g.connect(kS);
+  g.run();
+  EXPECT_TRUE(g.core(kP).serving());
+}
+
 TEST(Restart, AnIncarnationThatIsNotNamedDoesNotGreet) {
   ScriptedGroup g;
   GroupOptions options;
@@ -55,6 +81,50 @@ TEST(Restart, AnIncarnationThatIsNotNamedDoesNotGreet) {
   other.step(Tick{10000}, effects);
   EXPECT_TRUE(effects.empty());
   EXPECT_FALSE(other.serving());
+}
+
+// An etcd that was set back names a term of long ago.
+TEST(Restart, ARecordOlderThanTheLogIsNotActedOn) {
+  RecoveredGroup recovered;
+  recovered.records.emplace_back();
+  recovered.records.back().position = {Term(9), Sequence(1)};
+  ReplicaGroup primary(kGroup, kP, Incarnation(1), GroupOptions(), recovered);
+  GroupConfig config = ScriptedGroup().config;
+  config.term = Term(3);
+  std::vector<Effect> effects;
+  primary.step(ConfigChanged{config}, effects);
+  primary.step(PeerUp{kS}, effects);
+  primary.step(Tick{10000}, effects);
+  EXPECT_TRUE(effects.empty()) << "it greets nobody";
+  EXPECT_NE(primary.state_in_words().find("record has term 3, but the log has 9"), std::string::npos)
+      << primary.state_in_words();
+  config.term = Term(10);
+  config.version = config.version.next();
+  primary.step(ConfigChanged{config}, effects);
+  EXPECT_FALSE(effects.empty()) << "a term above the log's is acted on";
+}
+
+// All is in its blocks, so nothing waits for the secondary: without the guard it serves, and ends at a write.
+TEST(Restart, APrimaryWithoutAJournalIsHeldBackByItsCheckpointsTerm) {
+  RecoveredGroup recovered;
+  recovered.base = {Term(9), Sequence(5)};
+  recovered.checkpointed = Sequence(5);
+  recovered.history = {{Term(9), Sequence(1)}};
+  ReplicaGroup primary(kGroup, kP, Incarnation(1), GroupOptions(), recovered);
+  GroupConfig config = ScriptedGroup().config;
+  config.term = Term(3);
+  std::vector<Effect> effects;
+  primary.step(ConfigChanged{config}, effects);
+  ClientWrite write;
+  write.token = 1;
+  write.client = ClientId(1);
+  write.request = write.settled_below = RequestId(1);
+  write.inode = InodeId(1);
+  write.length = kChunkSize;
+  primary.step(write, effects);
+  ASSERT_EQ(effects.size(), 1u);
+  EXPECT_EQ(std::get<Acknowledge>(effects[0]).status.code(), Code::kUnavailable);
+  EXPECT_EQ(primary.log().last(), Sequence(5));
 }
 
 TEST(StaleTerm, IsRefused) {

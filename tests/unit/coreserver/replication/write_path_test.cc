@@ -155,6 +155,22 @@ TEST(FullDisk, OfTheSecondaryRefusesWritesUntilItHasSpace) {
   EXPECT_TRUE(g.acked(write));
 }
 
+TEST(FullDisk, OfTheSecondaryIsAskedAboutWhenItsWordsCameInTheWrongOrder) {
+  ScriptedGroup g;
+  g.stopped_wires = {{kS, kP}};
+  g.feed(kS, SpaceChanged{true});
+  g.feed(kS, SpaceChanged{false});
+  ASSERT_EQ(g.wire.size(), 2u);
+  std::swap(g.wire[0], g.wire[1]);
+  g.stopped_wires.clear();
+  g.run();
+  EXPECT_TRUE(g.refused(g.write(1), Code::kNoSpace)) << "the last that was heard";
+  g.tick(10'000);
+  uint64_t later = g.write(1);
+  g.run();
+  EXPECT_TRUE(g.acked(later));
+}
+
 TEST(FullDisk, OfARemoteStopsNobody) {
   ScriptedGroup g;
   g.feed(kR1, SpaceChanged{true});

@@ -37,6 +37,7 @@ class FakeFacade : public ServerFacade {
   std::vector<ServerInfo> servers;
   std::map<std::string, VolumeInfo> volumes;
   std::vector<GroupReport> groups;
+  ServerDisks disks{"site-a/core-1", {{0xabc, "/disk-0", 1'700'000'000'000}}, {}, {}};
   VolumeSpec last_spec;
   EtcdRevision revision = EtcdRevision(70);  // that it acts on
   uint32_t last_timeout_ms = 0;
@@ -72,10 +73,14 @@ class FakeFacade : public ServerFacade {
     volumes[wanted.name] = volume;
     return volume;
   }
-  Status delete_volume(const std::string& name) override {
+  Status delete_volume(const std::string& name, bool force) override {
     auto lock = count_call();
     SHIMA_RETURN_IF_ERROR(failure);
-    return volumes.erase(name) ? Status::ok() : no_volume(name);
+    const auto found = volumes.find(name);
+    if (found == volumes.end()) return no_volume(name);
+    if (auto deleting = with_deleting(found->second, force); !deleting) return deleting.status();
+    volumes.erase(found);
+    return Status::ok();
   }
   Result<VolumeDetails> get_volume(const std::string& name) override {
     auto lock = count_call();
@@ -137,6 +142,9 @@ class FakeFacade : public ServerFacade {
     status.servers = static_cast<uint32_t>(servers.size());
     status.servers_away = {"site-c/core-1"};
     status.volumes = {{"db", {}}, {"web", {"group 3: site-c/core-1 is away"}}};
+    status.software = servers;
+    status.formats_level = 2;
+    status.refused = {{"site-c/core-0", "0.3.0", "too new"}};
     return status;
   }
   Result<std::vector<GroupReport>> show_groups(const std::string& volume) override {
@@ -154,6 +162,20 @@ class FakeFacade : public ServerFacade {
     stats.disks = {
         {"/disk-0", 10ull << 30, 4ull << 30, "boot-1:8:1", {{"journal_live_bytes", "bytes", 4096}}}};
     return stats;
+  }
+  Result<std::vector<ServerDisks>> list_disks() override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    return std::vector<ServerDisks>{disks};
+  }
+  Result<ForgetResult> forget_disk(const std::string& server, uint64_t disk) override {
+    auto lock = count_call();
+    SHIMA_RETURN_IF_ERROR(failure);
+    const size_t before = disks.forgotten.size();
+    auto next = without_disk(server, {.record = disks, .has_started_before = true}, disk, 1'700'000'000'000);
+    if (!next) return next.status();
+    disks = *next;
+    return ForgetResult{disks, disks.forgotten.size() == before};
   }
 
   static GroupInfo group(uint32_t index) {
