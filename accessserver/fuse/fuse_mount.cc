@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "accessserver/fuse/device_io.h"
 #include "accessserver/fuse/fuse_server.h"
 #include "accessserver/fuse/mount_point.h"
 #include "common/observe/log.h"
@@ -36,6 +38,7 @@ std::mutex last_words_mutex;
 std::string last_words;  // of libfuse, for the error of a mount that failed
 
 void log_of_libfuse(fuse_log_level level, const char* format, va_list arguments) {
+  const NoCancellation guard;
   std::array<char, 512> text{};
   vsnprintf(text.data(), text.size(), format, arguments);
   std::string line(text.data());
@@ -84,6 +87,8 @@ class FuseMount::Impl {
   Status mount_session();
   void serve();
   bool connection_ends_soon();
+  bool connection_lives() const;
+  void close_connection();
   void close_everything();
 
   FuseOptions options_;
@@ -93,6 +98,7 @@ class FuseMount::Impl {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   dev_t device_ = 0;
+  int connection_ = -1;
   bool connection_ended_ = false;
   bool ended_ = false;
 };
@@ -150,6 +156,10 @@ Status FuseMount::Impl::mount_session() {
                            "cannot mount on " + options_.mount_point +
                                " (it takes root and /dev/fuse; in a container also CAP_SYS_ADMIN)");
   }
+  if (Status status = use_device_io(*session_); !status.is_ok()) {
+    fuse_session_unmount(session_);
+    return status;
+  }
   return {};
 }
 
@@ -167,6 +177,12 @@ Status FuseMount::Impl::start() {
     return {Code::kIo, options_.mount_point + " went away while it was mounted on"};
   }
   device_ = *device;
+  connection_ = connection_of(*session_);
+  if (connection_ < 0) {
+    fuse_session_unmount(session_);
+    return {Code::kIo, "no descriptor is left for the mount at " + options_.mount_point};
+  }
+  server_.initialized = [this] { set_readahead(device_, kReadaheadBytes); };
 
   // Signals are for the threads of the program.
   sigset_t all, before;
@@ -174,7 +190,6 @@ Status FuseMount::Impl::start() {
   pthread_sigmask(SIG_BLOCK, &all, &before);
   thread_ = std::thread([this] { serve(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  set_readahead(options_.mount_point, kReadaheadBytes);
   return {};
 }
 
@@ -197,6 +212,10 @@ void FuseMount::Impl::serve() {
   server_.in_flight.wait_idle();
   close_everything();
   server_.in_flight.wait_idle();
+  {
+    std::lock_guard lock(mutex_);
+    close_connection();  // a mount that is left over gets errors, and nobody waits
+  }
   fuse_session_unmount(session_);
   if (options_.ended) options_.ended();
   std::lock_guard lock(mutex_);
@@ -215,10 +234,10 @@ void FuseMount::Impl::close_everything() {
 Status FuseMount::Impl::unmount(bool force) {
   if (!mounted()) return {};
   // What is there may be someone else's by now: after an unmount from outside, or mounted on top.
-  const bool ours = device_at(options_.mount_point) == device_;
+  const bool ours = connection_lives() && device_at(options_.mount_point) == device_;
   if (ours) SHIMA_RETURN_IF_ERROR(unmount_point(options_.mount_point, force));
   const bool aborted = ours && force;  // by MNT_FORCE
-  if (!aborted && !connection_ends_soon() && connection_lives(device_)) {
+  if (!aborted && !connection_ends_soon() && connection_lives()) {
     if (!force && !server_.open_files.handles().empty()) {
       return {
           Code::kFailedPrecondition,
@@ -231,6 +250,17 @@ Status FuseMount::Impl::unmount(bool force) {
   }
   wait();
   return {};
+}
+
+// In another mount namespace, or by what is open since a lazy unmount.
+bool FuseMount::Impl::connection_lives() const {
+  std::lock_guard lock(mutex_);
+  return connection_ >= 0 && !connection_ended(connection_);
+}
+
+void FuseMount::Impl::close_connection() {
+  if (connection_ >= 0) close(connection_);
+  connection_ = -1;
 }
 
 bool FuseMount::Impl::connection_ends_soon() {
@@ -256,6 +286,7 @@ FuseMount::Impl::~Impl() {
     }
     thread_.join();
   }
+  close_connection();
   if (session_ != nullptr) fuse_session_destroy(session_);
 }
 

@@ -5,6 +5,7 @@
 // one without an answer answers EIO.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,8 @@ struct FuseServer {
   LockReleases lock_releases{};
   EventLoop pauses{"shima-fuse-wait"};  // started by the mount
   PathWalks path_walks{};
+  std::function<void()> initialized{};     // set by the mount; called once, on a thread of libfuse
+  std::atomic<bool> has_answered = false;  // anything: INIT
 
   double timeout_s() const { return options.attribute_timeout_ms / 1000.0; }
 };

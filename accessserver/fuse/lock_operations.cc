@@ -101,7 +101,7 @@ class StaleConflict {
  public:
   explicit StaleConflict(FuseServer& server) : server_(server), newest_(server.lock_releases.newest()) {}
 
-  // False: the conflict is real. True: `again` is called some time, 127 ms later in all at most.
+  // False: the conflict is real. True: `again` is called some time, 1023 ms later in all at most.
   bool ask_again(uint64_t inode, std::function<void()> again) {
     const uint64_t newest = server_.lock_releases.newest();
     if (std::exchange(newest_, newest) != newest && ++tries_ <= kMaxTries) {
@@ -118,7 +118,7 @@ class StaleConflict {
 
  private:
   static constexpr int kMaxTries = 8;
-  static constexpr uint64_t kLongestPauseMs = 64;
+  static constexpr uint64_t kLongestPauseMs = 512;
   FuseServer& server_;
   uint64_t newest_;
   uint64_t pause_ms_ = 1;

@@ -99,13 +99,6 @@ std::optional<dev_t> device_at(const std::string& path) {
   return makedev(found.stx_dev_major, found.stx_dev_minor);
 }
 
-bool connection_lives(dev_t device) {
-  const std::string name = connection_name(device);
-  if (access((kControlFiles + name).c_str(), F_OK) == 0) return true;
-  const Descriptor control(mount_control_files());
-  return control < 0 || faccessat(control, name.c_str(), F_OK, 0) == 0;
-}
-
 Status abort_connection(dev_t device) {
   const std::string name = connection_name(device) + "/abort";
   const Descriptor mounted(open((kControlFiles + name).c_str(), O_WRONLY | O_CLOEXEC));
@@ -118,14 +111,12 @@ Status abort_connection(dev_t device) {
   return {Code::kIo, "cannot abort FUSE connection " + connection_name(device) + ": " + error_text()};
 }
 
-void set_readahead(const std::string& path, uint32_t bytes) {
-  // stat() is answered after INIT, in which the kernel lowers read-ahead to its default.
-  struct stat stat {};
-  if (::stat(path.c_str(), &stat) != 0) return;
-  std::ofstream file("/sys/class/bdi/" + std::to_string(major(stat.st_dev)) + ":" +
-                     std::to_string(minor(stat.st_dev)) + "/read_ahead_kb");
+void set_readahead(dev_t device, uint32_t bytes) {
+  const std::string name = std::to_string(major(device)) + ":" + std::to_string(minor(device));
+  std::ofstream file("/sys/class/bdi/" + name + "/read_ahead_kb");
   file << bytes / 1024 << std::flush;
-  if (!file) log(LogLevel::kInfo, "fuse", "cannot raise the read-ahead of " + path + "; it stays at 128 KiB");
+  if (!file)
+    log(LogLevel::kInfo, "fuse", "cannot raise the read-ahead of device " + name + "; it stays at 128 KiB");
 }
 
 }  // namespace shima

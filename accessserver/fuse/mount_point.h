@@ -27,17 +27,15 @@ Status unmount_point(const std::string& path, bool force);
 // such path.
 std::optional<dev_t> device_at(const std::string& path);
 
-// Whether the kernel still has the FUSE file system with this device number, wherever it is mounted; true if
-// it does not tell.
-bool connection_lives(dev_t device);
 // Ends the connection of the FUSE file system with this device number, wherever it is still mounted (another
 // mount namespace, a lazy unmount with open files): its server reads ENODEV, its users get ENOTCONN. No error
 // if there is no such connection (any more). kIo: the kernel refuses (it takes CAP_SYS_ADMIN). Source:
 // Linux, Documentation/filesystems/fuse.rst, "Control filesystem".
 Status abort_connection(dev_t device);
 
-// Lets the kernel read so far ahead; it begins at 128 KiB, a fraction of a block. Where sysfs is read-only it
-// stays.
-void set_readahead(const std::string& path, uint32_t bytes);
+// Lets the kernel read so far ahead in the FUSE file system with this device number, once INIT is over, in
+// which it goes down to its default: 128 KiB, a fraction of a block. Where sysfs is read-only it stays there.
+// Does not ask the server behind it: a server that waits for itself cannot even be killed.
+void set_readahead(dev_t device, uint32_t bytes);
 
 }  // namespace shima

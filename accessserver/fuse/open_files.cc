@@ -59,11 +59,11 @@ void OpenFiles::descriptor_closed(uint64_t handle) {
   std::lock_guard lock(mutex_);
   const auto found = opens_.find(handle);
   if (found == opens_.end() || !found->second.asked_locks) return;
-  inodes_[found->second.inode].closing[handle] = std::chrono::steady_clock::now();
+  inodes_[found->second.inode].closing[handle] = clock_();
 }
 
 bool OpenFiles::may_be_closing(uint64_t inode) {
-  const auto long_ago = std::chrono::steady_clock::now() - kReleaseComes;
+  const auto long_ago = clock_() - kReleaseComes;
   std::lock_guard lock(mutex_);
   const auto found = inodes_.find(inode);
   if (found == inodes_.end()) return false;

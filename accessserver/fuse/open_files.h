@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,9 @@ namespace shima {
 
 class OpenFiles {
  public:
+  using Clock = std::function<std::chrono::steady_clock::time_point()>;
+  explicit OpenFiles(Clock clock = &std::chrono::steady_clock::now) : clock_(std::move(clock)) {}
+
   // Returns a handle, never 0 and never given twice. The open counts once it is granted.
   uint64_t open(uint64_t inode);
   void grant(uint64_t handle);
@@ -34,9 +38,10 @@ class OpenFiles {
   // A descriptor of the open was closed (FLUSH), perhaps the last one. Then RELEASE is to come at once.
   void descriptor_closed(uint64_t handle);
   // Was there such a close, of an open that locks were asked for through, in the last kReleaseComes, and no
-  // RELEASE yet? Its locks may be nobody's any more.
+  // RELEASE yet? Its locks may be nobody's any more. RELEASE comes late while the kernel has as many
+  // asynchronous requests under way as it may, or while the thread that has read it does not run.
   bool may_be_closing(uint64_t inode);
-  static constexpr std::chrono::milliseconds kReleaseComes{100};
+  static constexpr std::chrono::milliseconds kReleaseComes{1000};
 
   // The owner closed a descriptor of the inode: true if it may have locks there, which are to be released.
   bool owner_closed(uint64_t inode, uint64_t owner);
@@ -68,6 +73,7 @@ class OpenFiles {
   // Under mutex_.
   void note_locks(uint64_t handle, Open& open);
 
+  const Clock clock_;
   mutable std::mutex mutex_;
   uint64_t last_handle_ = 0;
   struct Open {

@@ -116,6 +116,7 @@ void AccessRegistration::keep(EtcdLease lease) {
   keeper_.swap(keeper);
   lease_ = lease;
   lost_ = !keeper_->is_alive();
+  if (lost_) wake_.notify_all();  // what was told before `lease_` was known did not count
 }
 
 Status AccessRegistration::register_anew(const std::string& why) {

@@ -91,7 +91,7 @@ NfsStatistics NfsService::statistics() const {
 }
 
 void NfsService::stop() {
-  stopping_ = true;
+  begin_stop();
   std::lock_guard lock(mutex_);
   shared_.reset();
   server_.reset();

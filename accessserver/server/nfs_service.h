@@ -33,6 +33,9 @@ class NfsService {
   Status open_shared(const std::string& address);
   void close_shared();
   void change_identity(const ClientIdentity& identity);
+  // First of all that ends: nothing waits for the own port any more. What else ends may be waiting for who
+  // does.
+  void begin_stop() { stopping_ = true; }
   void stop();
 
   uint16_t port() const { return port_; }

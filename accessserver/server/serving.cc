@@ -1,5 +1,6 @@
 #include "accessserver/server/serving.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,12 @@
 namespace shima {
 namespace {
 
+// The process ends next, even if stderr is a full pipe that nobody reads: unlike log() this never waits.
+void log_last_words(LogLevel level, const std::string& text) {
+  pollfd error{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&error, 1, 0) == 1 && (error.revents & POLLOUT) != 0) log(level, "server", text);
+}
+
 // A volume whose core servers do not answer must not keep the process from ending.
 class StopLimit {
  public:
@@ -32,8 +39,8 @@ class StopLimit {
           const uint64_t limit_ms = real_clock().now_ms() + kStopSeconds * 1000;
           while (!stopped_ && real_clock().now_ms() < limit_ms) usleep(20'000);
           if (stopped_) return;
-          log(LogLevel::kWarning, "server",
-              "core servers do not answer; the sessions are left to end by themselves");
+          log_last_words(LogLevel::kWarning,
+                         "core servers do not answer; the sessions are left to end by themselves");
           _exit(0);
         }) {}
   ~StopLimit() {
@@ -128,7 +135,7 @@ Result<std::shared_ptr<FileSystem>> open_unless_ended(ClusterVolumes& volumes, c
   const timespec pause{0, 20'000'000};
   while (opening.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
     if (sigtimedwait(&ends, nullptr, &pause) < 0) continue;
-    log(LogLevel::kInfo, "server", "ended before volume " + name + " was open");
+    log_last_words(LogLevel::kInfo, "ended before volume " + name + " was open");
     _exit(0);  // there is nothing to unmount, and no thread to wait for
   }
   return opening.get();
@@ -173,6 +180,15 @@ Status admit_mount(const VolumeLayout& layout, const ClientIdentity& identity) {
                                        " NODE`, and give --node NODE --publication ID"};
 }
 
+// Whoever asks about a client or a volume ends before the membership that is asked.
+void stop_serving_nfs(NfsService& nfs, VolumeRegistry& registry, ClusterVolumes& volumes,
+                      AccessMembership& membership) {
+  nfs.stop();
+  registry.stop();
+  volumes.stop();
+  membership.leave();
+}
+
 }  // namespace
 
 Status serve_nfs(const AccessOptions& options) {
@@ -186,23 +202,22 @@ Status serve_nfs(const AccessOptions& options) {
     log(LogLevel::kInfo, "server", "ended before it was registered");
     return Status::ok();
   }
-  Status opened = nfs.open();
-  auto metrics = opened.is_ok() ? start_metrics(options, volumes, &nfs) : opened;
-  if (!metrics.is_ok()) {
-    membership.leave();
-    return metrics.status();
+  auto metrics = start_metrics(options, volumes, &nfs);
+  // Last, so that an error finds no client's call under way.
+  Status opened = metrics.is_ok() ? nfs.open() : metrics.status();
+  if (!opened.is_ok()) {
+    stop_serving_nfs(nfs, registry, volumes, membership);
+    return opened;
   }
   membership.serve();
   log(LogLevel::kInfo, "server",
       options.name + " serves NFS on " + options.nfs_address + " port " + std::to_string(nfs.port()));
   wait_for_ending_signal();
   StopLimit limit;
+  nfs.begin_stop();
   metrics->reset();
   membership.stop_serving();
-  nfs.stop();
-  registry.stop();
-  volumes.stop();
-  membership.leave();
+  stop_serving_nfs(nfs, registry, volumes, membership);
   return Status::ok();
 }
 

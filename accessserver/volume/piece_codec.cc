@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "accessserver/volume/job_codec.h"
+#include "common/release/release.h"
+#include "common/transport/protocol_range.h"
 #include "common/types/crc32c.h"
 #include "shima/data/v1/data.pb.h"
 
@@ -246,7 +248,9 @@ Frame encode_greeting(ClientId client, const ClientIdentity& identity, ServerId 
   pb::Greeting& greeting = *header.mutable_greeting();
   greeting.set_client_id(client.value);
   greeting.set_expected_server_id(expected.value);
-  greeting.set_software("shima volume client 1");
+  greeting.set_software("shima volume client " + software_version());
+  greeting.set_protocol_min(kDataProtocols.min);
+  greeting.set_protocol_max(kDataProtocols.max);
   greeting.set_node(identity.node);
   greeting.set_publication(identity.publication);
   greeting.set_access_server(identity.access_server);
@@ -262,9 +266,18 @@ Status check_greeting(const Frame& frame, ServerId expected) {
   if (!header.ParseFromString(frame.header) || !header.has_greeting()) {
     return {Code::kUnavailable, "the server's first frame is no greeting"};
   }
-  if (header.greeting().server_id() == expected.value) return {};
-  return {Code::kUnavailable, "wanted server " + std::to_string(expected.value) + ", found server " +
-                                  std::to_string(header.greeting().server_id()) + " at its address"};
+  const pb::Greeting& greeting = header.greeting();
+  if (greeting.server_id() != expected.value) {
+    return {Code::kUnavailable, "wanted server " + std::to_string(expected.value) + ", found server " +
+                                    std::to_string(greeting.server_id()) + " at its address"};
+  }
+  Result<ProtocolRange> protocols = protocol_range_from(greeting.protocol_min(), greeting.protocol_max());
+  if (!protocols) return protocols.status();
+  const std::string server = "server " + std::to_string(expected.value);
+  // Another try may find an upgraded server: a volume client waits for it as for one that is away.
+  if (Status common = agree_on_protocol(kDataProtocols, *protocols, server).status(); !common)
+    return {Code::kUnavailable, common.message()};
+  return {};
 }
 
 }  // namespace shima

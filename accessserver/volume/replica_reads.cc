@@ -9,11 +9,7 @@
 #include "accessserver/volume/volume_session.h"
 
 namespace shima {
-namespace {
-
-constexpr uint64_t kReplicaPauseUs = 200'000;  // a replica in trouble is not asked for so long, by group
-
-}  // namespace
+namespace {}  // namespace
 
 // Null if the piece is to be read at home.
 const MemberLayout* VolumeSession::own_replica_of(const Piece& piece) {
@@ -94,7 +90,7 @@ void VolumeSession::end_at_own_site(const PiecePtr& piece, bool all_zero, Buffer
 void VolumeSession::read_at_home(const PiecePtr& piece, ReplicaTrouble trouble) {
   total_.replica_fallbacks++, window_.replica_fallbacks++;
   if (trouble != ReplicaTrouble::kOther)
-    groups_[piece->group.value].replica_paused_until_us = loop_.now_us() + kReplicaPauseUs;
+    groups_[piece->group.value].replica_paused_until_us = loop_.now_us() + options_.replica_pause_ms * 1000;
   piece->bytes_from_home = true;
   if (piece->frame) out_.erase(std::exchange(piece->frame, 0));
   forget_own_replica(*piece);

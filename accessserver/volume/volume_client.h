@@ -53,6 +53,7 @@ struct VolumeClientOptions {
   std::string own_site;
   uint32_t replica_read_min_bytes = 64 << 10;  // of one block; smaller pieces are read at home at once
   uint32_t replica_wait_ms = 50;               // for the replica's bytes, after the home's answer
+  uint32_t replica_pause_ms = 200;             // so long a replica in trouble is not asked, by group
   ClientIdentity identity;
   // The identity is fenced: called once, on the client's loop; must not block.
   std::function<void(const Status&)> on_fenced;

@@ -1,6 +1,7 @@
 // Locks: fcntl(2) locks of processes and of open files (OFD), flock(2), between processes.
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,7 +194,10 @@ TEST_F(Locks, SignalEndsWaiting) {
               action.sa_handler = [](int) {};
               sigaction(SIGALRM, &action, nullptr);
               const File other(open(name_.c_str(), O_RDWR));
-              alarm(1);
+              // Again and again: a signal that comes before the process waits ends nothing.
+              const itimerval soon_and_often{.it_interval = {.tv_sec = 0, .tv_usec = 200'000},
+                                             .it_value = {.tv_sec = 1, .tv_usec = 0}};
+              setitimer(ITIMER_REAL, &soon_and_often, nullptr);
               return lock(other.get(), F_WRLCK, 0, 0, F_SETLKW);
             }),
             EINTR);
@@ -227,6 +231,7 @@ TEST_F(Locks, WaitingInACircleIsRefused) {
     if (children[i] != 0) continue;
     const File file(open(name_.c_str(), O_RDWR));
     if (lock(file.get(), F_WRLCK, i * 10, 10) != 0) _exit(1);
+    alarm(20);  // the other one may never come
     if (!both_have_one.come(i)) _exit(2);
     alarm(20);
     _exit(lock(file.get(), F_WRLCK, (1 - i) * 10, 10, F_SETLKW));

@@ -60,8 +60,14 @@ TEST_F(Appends, TheLockIsKeptForTheNextOneAndThenGivenUp) {
   BlockingFileSystem one(volume_, options);
   uint64_t file = one.create("file");
   uint64_t before = lock_jobs();
-  for (int i = 0; i < 10; i++) one.append(file, "x");
+  // All ten wait for the first one's bytes: no stall comes between them.
+  volume_.hold([](const MemoryVolume::Request& r) { return r.call == MemoryVolume::Call::kWrite; });
+  std::vector<std::future<FileWritten>> all;
+  for (int i = 0; i < 10; i++) all.push_back(one.start_write(append_of(file, "x")));
+  EXPECT_TRUE(soon([&] { return volume_.held() > 0; }));
   EXPECT_EQ(lock_jobs(), before + 1);
+  volume_.release();
+  for (auto& each : all) EXPECT_EQ(each.get().error, 0);
   EXPECT_TRUE(soon([&] { return lock_jobs() == before + 2; }));
 }
 

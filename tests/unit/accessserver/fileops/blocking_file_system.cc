@@ -142,9 +142,9 @@ FileAttributes stored_attributes(MemoryVolume& volume, uint64_t inode) {
 }
 
 bool soon(const std::function<bool()>& condition) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 6000; i++) {
     if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return condition();
 }

@@ -93,7 +93,7 @@ class BlockingFileSystem {
 // What the metadata group itself has of the inode.
 FileAttributes stored_attributes(MemoryVolume& volume, uint64_t inode);
 
-// Waits until `condition`, at most 5 s; whether it came true.
+// Waits until `condition`, at most a minute; whether it came true.
 bool soon(const std::function<bool()>& condition);
 
 }  // namespace shima

@@ -148,7 +148,9 @@ TEST_F(WrittenTimes, StampsGrowWithAClockThatStandsStill) {
 }
 
 TEST_F(WrittenTimes, APauseTakesTheMarkAwayAndNotesWhatTheGroupsHave) {
-  BlockingFileSystem one(volume_, quick()), two(volume_);
+  FileSystemOptions options = calm_options();
+  options.writing_paused_after_ms = 2'000;
+  BlockingFileSystem one(volume_, options), two(volume_);
   uint64_t file = one.create("file");
   FileWritten written = one.write(file, 0, std::string(10'000, 'x'));
   EXPECT_EQ(stored_attributes(volume_, file).writers_size(), 1);
@@ -164,10 +166,10 @@ TEST_F(WrittenTimes, APauseTakesTheMarkAwayAndNotesWhatTheGroupsHave) {
 TEST_F(WrittenTimes, AWriteDuringAPauseSetsTheMarkAgain) {
   BlockingFileSystem one(volume_, quick()), two(volume_);
   uint64_t file = one.create("file");
-  one.write(file, 0, std::string(10'000, 'x'));
   volume_.hold([](const MemoryVolume::Request& r) {
     return r.call == Call::kJob && r.job->job_case() == JobRequest::kWritingPaused;
   });
+  one.write(file, 0, std::string(10'000, 'x'));
   ASSERT_TRUE(soon([&] { return volume_.held() == 1; }));
   auto written = one.start_write({.inode = file,
                                   .offset = 0,

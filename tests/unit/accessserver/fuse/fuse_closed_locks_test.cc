@@ -2,9 +2,13 @@
 // FUSE tells of the last close only afterwards.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <future>
 
 #include "tests/unit/accessserver/fuse/mounted_volume.h"
@@ -54,6 +58,19 @@ class ClosedLocks : public MountedVolume {
   void hold_releases() {
     volume().hold([](const MemoryVolume::Request& r) { return r.job && r.job->has_release_locks(); });
   }
+  // RELEASE is a background request for the kernel, as read-ahead is: of these only one will be under way.
+  bool allow_one_background_request() {
+    struct stat stat {};
+    if (::stat(a().directory.c_str(), &stat) != 0) return false;
+    const std::string control = "/sys/fs/fuse/connections";
+    const bool mounted = ::mount("none", control.c_str(), "fusectl", 0, nullptr) == 0;  // else it was already
+    std::ofstream file(control + "/" + std::to_string(minor(stat.st_dev)) + "/max_background");
+    file << 1 << std::flush;
+    const bool written = file.good();
+    file.close();
+    if (mounted) umount2(control.c_str(), MNT_DETACH);
+    return written;
+  }
   // `ask` is answered only when the release is done, and then with `wanted`.
   void expect_after_release(const std::function<int()>& ask, int wanted) {
     auto answer = std::async(std::launch::async, ask);
@@ -93,6 +110,27 @@ TEST_F(ClosedLocks, AWaitingLockAndAFlockWaitForTheRelease) {
         return fcntl(other_, F_OFD_SETLKW, &lock) == 0 ? 0 : errno;
       },
       0);
+}
+
+// The answer must come while the release waits, so a stall of the machine spoils a try.
+TEST_F(ClosedLocks, AreNotSeenIfTheReleaseIsHeldUp) {
+  ASSERT_EQ(write_file(a().path("second"), std::string(64 << 10, 'x')), 0);
+  ASSERT_TRUE(allow_one_background_request());
+  const int second = open(a().path("second").c_str(), O_RDONLY);
+  int told = F_WRLCK;
+  for (int i = 0; i < 10 && told != F_UNLCK; ++i) {
+    volume().hold([](const MemoryVolume::Request& r) { return r.call == MemoryVolume::Call::kRead; });
+    ASSERT_EQ(posix_fadvise(second, 0, 0, POSIX_FADV_DONTNEED), 0);
+    ASSERT_EQ(posix_fadvise(second, 0, 0, POSIX_FADV_WILLNEED), 0);
+    ASSERT_TRUE(eventually([&] { return volume().held() > 0; }));
+    lock_and_close();
+    auto answer = std::async(std::launch::async, [this] { return seen(); });
+    answer.wait_for(milliseconds(300));
+    volume().release();
+    told = answer.get();
+  }
+  EXPECT_EQ(told, F_UNLCK);
+  close(second);
 }
 
 TEST_F(ClosedLocks, OtherFilesDoNotWait) {

@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -50,6 +51,29 @@ TEST_F(FuseMounts, RootsNumberIsOurs) {
   ASSERT_EQ(::stat(a().directory.c_str(), &stat), 0);
   EXPECT_EQ(stat.st_ino, 2u);
   EXPECT_EQ(stat.st_mode, static_cast<mode_t>(S_IFDIR | 0755));
+}
+
+// A thread that waits for its own process cannot be killed, nor can the process.
+TEST_F(FuseMounts, MountingAsksNothingOfTheVolume) {
+  volume().hold([](const MemoryVolume::Request&) { return true; });
+  std::atomic<bool> mounted = false;
+  std::thread mounter([&] {
+    mount(a());
+    mounted = true;
+  });
+  EXPECT_TRUE(eventually([&] { return mounted.load(); }));
+  volume().release();
+  mounter.join();
+}
+
+TEST_F(FuseMounts, TheKernelReadsFarAhead) {
+  mount(a());
+  struct stat root {};
+  ASSERT_EQ(stat(a().directory.c_str(), &root), 0);
+  const std::string setting = "/sys/class/bdi/" + std::to_string(major(root.st_dev)) + ":" +
+                              std::to_string(minor(root.st_dev)) + "/read_ahead_kb";
+  if (access(setting.c_str(), W_OK) != 0) GTEST_SKIP() << setting << " cannot be written";
+  EXPECT_TRUE(eventually([&] { return content_of(setting) == "2048\n"; })) << content_of(setting);
 }
 
 TEST_F(FuseMounts, OptionsAreChecked) {

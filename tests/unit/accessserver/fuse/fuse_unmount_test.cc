@@ -4,12 +4,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdio>
 
 #include "tests/unit/accessserver/fuse/mounted_volume.h"
 
@@ -44,6 +47,10 @@ class OtherNamespace {
  private:
   // After a fork of a process with threads: system calls only.
   [[noreturn]] void live(const char* file) {
+    // Its copies of mounts and of descriptors of /dev/fuse would outlive a test that dies.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_range(3, ready_[1] - 1, 0);
+    close_range(ready_[1] + 1, ~0u, 0);
     const bool ok = unshare(CLONE_NEWNS) == 0 &&
                     mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                     (file[0] == '\0' || ::open(file, O_RDONLY) >= 0);
@@ -58,7 +65,7 @@ class OtherNamespace {
 
 class FuseUnmount : public MountedVolume {
  protected:
-  // The code of an unmount(), as text; `release` lets it go if it has not returned after 5 s.
+  // The code of an unmount(), as text; `release` lets it go if it has not returned in time.
   static std::string unmount(FuseMount& mount, const std::function<void()>& release) {
     std::atomic<bool> returned = false;
     std::string result;
@@ -69,7 +76,7 @@ class FuseUnmount : public MountedVolume {
     const bool in_time = eventually([&] { return returned.load(); });
     if (!in_time) release();
     unmounter.join();
-    return in_time ? result : "no answer in 5 s";
+    return in_time ? result : "no answer in time";
   }
   static bool is_mounted(const std::string& directory) {
     struct stat at {
@@ -156,6 +163,28 @@ TEST_F(FuseUnmount, ForceReachesAMountUnderAnotherOne) {
   EXPECT_TRUE(is_mounted(a().directory)) << "not ours to take away";
   EXPECT_EQ(umount2(a().directory.c_str(), 0), 0);
   EXPECT_EQ(umount2(a().directory.c_str(), MNT_DETACH), 0) << "the dead mount";
+}
+
+// Each closed file is a RELEASE that nobody waits for: when the connection is aborted, threads are about to
+// read some.
+TEST_F(FuseUnmount, ForcedWhileRequestsComeInLeavesTheProcessItsStandardError) {
+  constexpr int kRounds = 100, kFiles = 40;
+  for (int round = 0; round < kRounds; ++round) {
+    mount(a());
+    std::array<int, kFiles> files{};
+    for (int i = 0; i < kFiles; ++i) {
+      files[i] = open(a().path("file" + std::to_string(i)).c_str(), O_RDWR | O_CREAT, 0644);
+      ASSERT_GE(files[i], 0) << errno;
+    }
+    for (const int file : files) close(file);
+    ASSERT_TRUE(a().mount->force_unmount().is_ok());
+    ASSERT_EQ(ftrylockfile(stderr), 0) << "a thread was ended that held it, after " << round << " rounds";
+    funlockfile(stderr);
+    a().mount.reset();
+    a().files.reset();
+    ASSERT_EQ(rmdir(a().directory.c_str()), 0) << errno;
+    a().directory.clear();
+  }
 }
 
 }  // namespace

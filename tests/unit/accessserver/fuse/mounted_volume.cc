@@ -73,7 +73,7 @@ int MountedVolume::write_file(const std::string& path, const std::string& conten
 }
 
 bool MountedVolume::eventually(const std::function<bool()>& what) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 6000; ++i) {
     if (what()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

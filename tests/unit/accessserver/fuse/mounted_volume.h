@@ -40,7 +40,7 @@ class MountedVolume : public ::testing::Test {
 
   static std::string content_of(const std::string& path);
   static int write_file(const std::string& path, const std::string& content, int flags = 0);  // errno
-  // Waits up to 5 s.
+  // Waits up to a minute.
   static bool eventually(const std::function<bool()>& what);
 
  private:

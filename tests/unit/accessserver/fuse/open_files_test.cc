@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <chrono>
-#include <thread>
 
 namespace shima {
 namespace {
@@ -38,7 +37,8 @@ TEST(OpenFiles, AnOpenThatWasNotGrantedTakesNoneAway) {
 }
 
 TEST(OpenFiles, AnOpenWithLocksMayBeClosingAfterADescriptorWasClosed) {
-  OpenFiles files;
+  std::chrono::steady_clock::time_point now;
+  OpenFiles files([&] { return now; });
   const uint64_t plain = files.open(7), locked = files.open(7), other = files.open(8);
   EXPECT_FALSE(files.inode_with_locks(locked));
   files.lock_asked(locked, 100);
@@ -60,7 +60,7 @@ TEST(OpenFiles, AnOpenWithLocksMayBeClosingAfterADescriptorWasClosed) {
   EXPECT_FALSE(files.may_be_closing(8)) << "it is in use";
   files.descriptor_closed(other);
   EXPECT_TRUE(files.may_be_closing(8));
-  std::this_thread::sleep_for(OpenFiles::kReleaseComes + std::chrono::milliseconds(5));
+  now += OpenFiles::kReleaseComes + std::chrono::milliseconds(5);
   EXPECT_FALSE(files.may_be_closing(8)) << "RELEASE would have come: another descriptor is open";
 }
 

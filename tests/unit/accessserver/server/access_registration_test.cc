@@ -30,9 +30,16 @@ class AccessRegistrationTest : public testing::Test {
     }
   };
 
+  // A lease that no stall of the machine outlasts.
   static AccessRegistrationOptions options() {
     return {
-        .name = kName, .lease_ttl_ms = 2000, .retry_ms = 50, .doubt_pause_ms = 100, .predecessor_ms = 1500};
+        .name = kName, .lease_ttl_ms = 60'000, .retry_ms = 50, .doubt_pause_ms = 100, .predecessor_ms = 1500};
+  }
+  // For tests that wait until it is lost.
+  static AccessRegistrationOptions brief() {
+    AccessRegistrationOptions brief = options();
+    brief.lease_ttl_ms = 6000;
+    return brief;
   }
   Status start(Server& server, AccessRegistrationOptions options = AccessRegistrationTest::options(),
                const std::function<bool()>& ended = {}) {
@@ -94,11 +101,16 @@ TEST_F(AccessRegistrationTest, AKilledPredecessorsRecordIsWaitedFor) {
   Server first, second;
   ASSERT_TRUE(start(first).is_ok());
   const uint64_t old = first.registration->identity().access_incarnation;
+  const EtcdLease lease = first.registration->lease();
   first.registration.reset();  // as killed: nobody keeps the lease, nobody revokes it
   ASSERT_EQ(registered_incarnation(), old);
   AccessRegistrationOptions patient = options();
-  patient.predecessor_ms = 60'000;
-  ASSERT_TRUE(start(second, patient).is_ok());
+  patient.predecessor_ms = 600'000;
+  const auto time_passes = [&] {  // called while it waits
+    static_cast<void>(client_->revoke_lease(lease));
+    return false;
+  };
+  ASSERT_TRUE(start(second, patient, time_passes).is_ok());
   EXPECT_GT(registered_incarnation(), old);
 }
 
@@ -128,11 +140,11 @@ TEST_F(AccessRegistrationTest, AStartThatIsEndedEnds) {
 
 TEST_F(AccessRegistrationTest, ALostLeaseMeansANewIncarnation) {
   Server server;
-  ASSERT_TRUE(start(server).is_ok());
+  ASSERT_TRUE(start(server, brief()).is_ok());
   const ClientIdentity old = server.registration->identity();
   const EtcdLease lease = server.registration->lease();
   ASSERT_TRUE(client_->revoke_lease(lease).is_ok());
-  ASSERT_TRUE(eventually([&] { return server.registered() == 2; }, 20'000));
+  ASSERT_TRUE(eventually([&] { return server.registered() == 2; }, 60'000));
   const ClientIdentity now = server.registration->identity();
   EXPECT_GT(now.access_incarnation, old.access_incarnation);
   EXPECT_GT(now.access_revision, old.access_revision);
@@ -142,10 +154,10 @@ TEST_F(AccessRegistrationTest, ALostLeaseMeansANewIncarnation) {
 
 TEST_F(AccessRegistrationTest, WithoutEtcdTheIdentityStaysUntilThereIsANewOne) {
   Server server;
-  ASSERT_TRUE(start(server).is_ok());
+  ASSERT_TRUE(start(server, brief()).is_ok());
   const ClientIdentity old = server.registration->identity();
   etcd_.freeze();
-  ASSERT_TRUE(eventually([&] { return !server.registration->holds(server.registration->lease()); }, 20'000));
+  ASSERT_TRUE(eventually([&] { return !server.registration->holds(server.registration->lease()); }, 60'000));
   EXPECT_EQ(server.registration->identity(), old);
   etcd_.thaw();
   EXPECT_TRUE(eventually([&] { return server.registered() == 2; }, 60'000));

@@ -25,8 +25,10 @@ class ReplicaReadsTest : public VolumeClientTest {
   }
   void TearDown() override { client_.reset(); }
 
+  // With the default wait for the replica's bytes, a stall of the machine would send reads home.
   void open_there(VolumeClientOptions options = {}) {
     options.own_site = "there";
+    if (options.replica_wait_ms == VolumeClientOptions().replica_wait_ms) options.replica_wait_ms = 20'000;
     open(options);
   }
 

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "accessserver/volume/volume_client.h"
@@ -39,6 +42,16 @@ class VolumeClientTest : public testing::Test {
     auto opened = VolumeClient::open(source_, "db", options);
     ASSERT_TRUE(opened.is_ok()) << opened.status().to_string();
     client_ = std::move(*opened);
+  }
+
+  // Whether it holds within a minute: no stall of the machine is longer.
+  static bool in_the_end(const std::function<bool()>& holds) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() >= end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
   }
 
   void behave(const FakeCoreServer::Choose& choose) {
