@@ -90,12 +90,18 @@ Result<std::vector<std::string>> StateFolder::list(std::string_view suffix) cons
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.ends_with(kHalfWritten)) SHIMA_RETURN_IF_ERROR(remove(name));
     if (name.ends_with(suffix)) names.push_back(name);
   }
   if (error) return Status(Code::kIo, "cannot list " + path_ + ": " + error.message());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Status StateFolder::remove_half_written() const {
+  const auto names = list(kHalfWritten);
+  if (!names) return names.status();
+  for (const std::string& name : *names) SHIMA_RETURN_IF_ERROR(remove(name));
+  return {};
 }
 
 Result<OwnedFd> lock_folder(const std::string& folder, const std::string& name, uint32_t wait_ms) {

@@ -20,10 +20,11 @@ class StateFolder {
   static Result<StateFolder> open(const std::string& path);
 
   Status write(const std::string& name, const std::string& text) const;
-  Result<std::string> read(const std::string& name) const;  // at most 1 MiB: kCorrupt
-  Status remove(const std::string& name) const;             // ok if it is not there
-  // Names that end in `suffix`, sorted. What a crash left half-written is removed.
-  Result<std::vector<std::string>> list(std::string_view suffix) const;
+  Result<std::string> read(const std::string& name) const;               // at most 1 MiB: kCorrupt
+  Status remove(const std::string& name) const;                          // ok if it is not there
+  Result<std::vector<std::string>> list(std::string_view suffix) const;  // names that end in it, sorted
+  // What a crash left. At start only: it would take the file from under another thread's write().
+  Status remove_half_written() const;
   const std::string& path() const { return path_; }
 
  private:

@@ -36,6 +36,22 @@ uint32_t connection_at(const MountRecord& record) {
   return entry != nullptr && is_fuse_mount_of(*entry, record.volume) ? entry->device_minor : 0;
 }
 
+// Whether the connection's number belongs to another mount by now: the kernel gives a number to the next
+// mount once a connection has ended. True also if nobody knows.
+bool is_of_another(uint32_t connection, const MountRecord& record, const std::vector<MountRecord>& others) {
+  const auto table = read_mount_table();
+  if (!table) return true;
+  const auto& entries = table->entries();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const MountEntry& entry) {
+                       return entry.device_major == 0 && entry.device_minor == connection &&
+                              !is_fuse_mount_of(entry, record.volume);
+                     }) ||
+         std::any_of(others.begin(), others.end(), [&](const MountRecord& other) {
+           return other.path != record.path && connection_at(other) == connection;
+         });
+}
+
 }  // namespace
 
 // The right to work on a path; released by its end.
@@ -69,6 +85,7 @@ Result<std::unique_ptr<MountKeeper>> MountKeeper::open(MounterOptions options) {
 }
 
 Status MountKeeper::load() {
+  SHIMA_RETURN_IF_ERROR(folder_.remove_half_written());
   auto names = folder_.list(".json");
   if (!names) return names.status();
   for (const std::string& name : *names) {
@@ -215,15 +232,17 @@ Result<StoppedMount> MountKeeper::stop(const std::string& path, uint32_t timeout
 Result<StoppedMount> MountKeeper::take_away(const MountRecord& record, uint32_t timeout_ms) {
   StoppedMount stopped;
   // Looked up before the process unmounts it: afterwards nothing says which connection was its.
-  const uint32_t connection = std::max(record.connection, connection_at(record));
+  const uint32_t seen = connection_at(record), connection = seen != 0 ? seen : record.connection;
   const OwnedFd process = open_process(record.process);
   if (process) {
     send_signal(process, SIGTERM);
     if (!wait_for_end(process, timeout_ms)) {
       stopped.aborted = true;
+      const bool alive = connection != 0 && !is_of_another(connection, record, records());
       log(LogLevel::kWarning, "mounter",
-          "volume " + record.volume + " at " + record.path + " does not end; its FUSE connection is aborted");
-      if (connection != 0) {
+          "volume " + record.volume + " at " + record.path + " does not end" +
+              (alive ? "; its FUSE connection is aborted" : ", and has no FUSE connection (any more)"));
+      if (alive) {
         const Status aborted = abort_fuse_connection(connection);
         if (!aborted.is_ok()) log(LogLevel::kError, "mounter", aborted.to_string());
       }
@@ -254,25 +273,22 @@ Status MountKeeper::forget(const std::string& path) {
   return {};
 }
 
+std::vector<MountRecord> MountKeeper::records() {
+  std::lock_guard lock(mutex_);
+  std::vector<MountRecord> records;
+  for (const auto& [path, record] : records_) records.push_back(record);
+  return records;
+}
+
 std::vector<KeptMount> MountKeeper::list() {
-  std::map<std::string, MountRecord> records;
-  {
-    std::lock_guard lock(mutex_);
-    records = records_;
-  }
   std::vector<KeptMount> mounts;
-  for (const auto& [path, record] : records) mounts.push_back(look(record));
+  for (const MountRecord& record : records()) mounts.push_back(look(record));
   return mounts;
 }
 
 void MountKeeper::look_after() {
   reap();
-  std::vector<std::string> paths;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [path, record] : records_) paths.push_back(path);
-  }
-  for (const std::string& path : paths) limit_log(log_file(path), kMostLogBytes);
+  for (const MountRecord& record : records()) limit_log(log_file(record.path), kMostLogBytes);
 }
 
 }  // namespace shima

@@ -51,6 +51,7 @@ class MountKeeper {
       : options_(std::move(options)), folder_(std::move(folder)) {}
 
   Status load();
+  std::vector<MountRecord> records();
   Status store(const MountRecord& record);
   std::string log_file(const std::string& path) const;
   KeptMount look(const MountRecord& record);

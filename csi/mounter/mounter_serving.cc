@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -19,7 +20,7 @@ namespace shima {
 namespace {
 
 constexpr uint32_t kPredecessorMs = 5000;  // to end
-constexpr time_t kLookAfterSeconds = 5;
+constexpr time_t kLookAfterSeconds = 5, kLookBeforeEndSeconds = 1;
 constexpr SocketLimits kRootOnly{0600, 64 << 10};
 
 MounterOptions mounter_options(const CsiOptions& options) {
@@ -53,13 +54,40 @@ Result<std::unique_ptr<AccessMetrics>> start_metrics(const CsiOptions& options, 
                               [&records] { return records.samples(); });
 }
 
-void wait_for_signal(MountKeeper& keeper) {
+// Whether SIGTERM or SIGINT came within that time.
+bool is_told_to_end(time_t seconds) {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
-  const timespec pause{kLookAfterSeconds, 0};
-  while (sigtimedwait(&ends, nullptr, &pause) < 0) keeper.look_after();
+  const timespec pause{seconds, 0};
+  return sigtimedwait(&ends, nullptr, &pause) >= 0;
+}
+
+void wait_for_signal(MountKeeper& keeper) {
+  while (!is_told_to_end(kLookAfterSeconds)) keeper.look_after();
+}
+
+size_t living_mounts(MountKeeper& keeper) {
+  const std::vector<KeptMount> mounts = keeper.list();
+  return static_cast<size_t>(
+      std::count_if(mounts.begin(), mounts.end(), [](const KeptMount& mount) { return mount.running; }));
+}
+
+// pid_namespaces(7): when the first process of a container ends, the kernel kills the others, and with them
+// the mounts under whoever uses them. So that one serves on until the last mount was taken away.
+void wait_for_last_mount(MountKeeper& keeper) {
+  size_t told = 0;
+  while (const size_t mounts = living_mounts(keeper)) {
+    if (mounts != told)
+      log(LogLevel::kWarning, "mounter",
+          "told to end, but " + std::to_string(mounts) +
+              " mounts would end with this container; it serves on until they are taken away: drain the "
+              "node of VMs and pods with claims, or send the signal again to end them");
+    told = mounts;
+    if (is_told_to_end(kLookBeforeEndSeconds)) return;
+    keeper.look_after();
+  }
 }
 
 }  // namespace
@@ -80,7 +108,9 @@ Status serve_mounter(const CsiOptions& options) {
   if (!server) return server.status();
   log(LogLevel::kInfo, "mounter", "serves on " + options.socket_path);
   wait_for_signal(**keeper);
-  log(LogLevel::kInfo, "mounter", "stopping; mounts go on without it");
+  const bool takes_mounts_along = getpid() == 1;
+  if (takes_mounts_along) wait_for_last_mount(**keeper);
+  log(LogLevel::kInfo, "mounter", takes_mounts_along ? "stopping" : "stopping; mounts go on without it");
   return {};
 }
 

@@ -7,7 +7,8 @@
 namespace shima {
 
 // Blocks the calling thread until SIGTERM or SIGINT, which the caller has blocked in all threads. Mounts
-// stay. Errors: why it could not begin to serve.
+// stay; as the first process of a container, which would take them along, it serves on until the last of them
+// was stopped, or a second signal comes. Errors: why it could not begin to serve.
 Status serve_mounter(const CsiOptions& options);
 
 }  // namespace shima

@@ -32,6 +32,7 @@ Result<std::unique_ptr<NodeVolumes>> NodeVolumes::open(NodeVolumesOptions option
   if (!folder) return folder.status();
   auto lock = lock_folder(options.state_dir, "node.lock", kPredecessorMs);
   if (!lock) return lock.status();
+  SHIMA_RETURN_IF_ERROR(folder->remove_half_written());
   return std::unique_ptr<NodeVolumes>(
       new NodeVolumes(std::move(options), std::move(*folder), std::move(*lock)));
 }

@@ -31,7 +31,7 @@ Result<CsiOptions> with_site(CsiOptions options) {
                                         " cannot be read");
   ApiClient api(*access);
   Result<std::string> site = node_label(api, options.node_name, options.topology_key);
-  while (!site && site.status().code() == Code::kUnavailable) {
+  while (!site && (site.status().code() == Code::kUnavailable || site.status().code() == Code::kInternal)) {
     log(LogLevel::kWarning, "csi", "waiting for the API server: " + site.status().to_string());
     if (pause()) return Status(Code::kUnavailable, "ended while waiting for the API server");
     site = node_label(api, options.node_name, options.topology_key);

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "csi/host/process_identity.h"
 
@@ -40,7 +42,23 @@ TEST_F(StateFile, WhatACrashLeftHalfWrittenIsNotListed) {
   std::ofstream(path_ + "/c.json.new") << "hal";
   std::ofstream(path_ + "/a.log") << "log";
   EXPECT_EQ(*folder->list(".json"), (std::vector<std::string>{"a.json", "b.json"}));
+  EXPECT_TRUE(folder->remove_half_written().is_ok());
   EXPECT_FALSE(std::filesystem::exists(path_ + "/c.json.new"));
+  EXPECT_EQ(folder->list("")->size(), 3u);
+}
+
+TEST_F(StateFile, AListDoesNotDisturbWhatAnotherThreadWrites) {
+  const auto folder = StateFolder::open(path_);
+  std::atomic<bool> written = false;
+  std::thread lister([&] {
+    while (!written) EXPECT_TRUE(folder->list(".json").is_ok());
+  });
+  for (int i = 0; i < 200; ++i) {
+    const Status status = folder->write("a.json", std::to_string(i));
+    EXPECT_TRUE(status.is_ok()) << i << ": " << status.to_string();
+  }
+  written = true;
+  lister.join();
 }
 
 TEST_F(StateFile, OneProcessAtATimeHasAFolder) {
