@@ -11,6 +11,7 @@ constexpr int kConnectMs = 700;
 constexpr int kCallMs = 3000;       // over all endpoints
 constexpr int kUnpublishMs = 1000;  // on top; who gets no answer in time asks again
 constexpr int kShowMs = 1000;
+constexpr int kStatsMs = 2500;  // a server waits 2 s for its shards
 constexpr size_t kMaxKeptClients = 256;
 
 template <typename Repeated>
@@ -47,18 +48,29 @@ class GrpcCoreServers final : public CoreServers {
 
   Result<replication::v1::ShowGroupsReply> show_groups(const std::string& endpoint,
                                                        const std::string& volume) override {
-    if (one_.size() >= kMaxKeptClients && !one_.contains(endpoint)) one_.clear();
-    auto& client = one_.try_emplace(endpoint, nullptr).first->second;
-    if (!client)
-      client = std::make_unique<ControlClient>(ControlClientOptions{{endpoint}, kShowMs, kConnectMs});
     replication::v1::ShowGroupsRequest request;
     request.set_volume(volume);
-    return client->show_groups(request);
+    return kept(show_, endpoint, kShowMs).show_groups(request);
+  }
+
+  Result<stats::v1::GetStatsReply> get_stats(const std::string& endpoint) override {
+    return kept(stats_, endpoint, kStatsMs).get_stats({});
   }
 
  private:
+  using Clients = std::map<std::string, std::unique_ptr<ControlClient>>;  // by endpoint
+
+  // So that connections are kept.
+  static ControlClient& kept(Clients& clients, const std::string& endpoint, int call_ms) {
+    if (clients.size() >= kMaxKeptClients && !clients.contains(endpoint)) clients.clear();
+    auto& client = clients.try_emplace(endpoint, nullptr).first->second;
+    if (!client)
+      client = std::make_unique<ControlClient>(ControlClientOptions{{endpoint}, call_ms, kConnectMs});
+    return *client;
+  }
+
   ControlClient any_;
-  std::map<std::string, std::unique_ptr<ControlClient>> one_;  // by endpoint, so that connections are kept
+  Clients show_, stats_;
 };
 
 }  // namespace

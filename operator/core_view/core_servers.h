@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "shima/cluster/v1/cluster.pb.h"
 #include "shima/replication/v1/replication.pb.h"
+#include "shima/stats/v1/stats.pb.h"
 #include "shima/volume/v1/volume.pb.h"
 
 namespace shima {
@@ -28,6 +29,7 @@ class CoreServers {
   // The one at `endpoint`.
   virtual Result<replication::v1::ShowGroupsReply> show_groups(const std::string& endpoint,
                                                                const std::string& volume) = 0;
+  virtual Result<stats::v1::GetStatsReply> get_stats(const std::string& endpoint) = 0;
 };
 
 // By gRPC. `endpoints`: control planes, HOST:PORT, in the order in which they are tried.

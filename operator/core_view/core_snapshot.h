@@ -29,6 +29,7 @@ struct CopyView {
 struct VolumeCopies {
   uint64_t used_bytes = 0;                  // bytes of its blocks at the home
   std::map<std::string, CopyView> by_site;  // the other sites
+  uint64_t told_ms = 0;                     // of the operator's clock, when all of them were asked
 
   bool operator==(const VolumeCopies&) const = default;
 };
@@ -48,10 +49,12 @@ struct VolumeView {
   std::string ack;                 // "local", "all"
   uint64_t size_bytes = 0;         // 0: no quota
   bool deleting = false;
-  std::vector<std::string> reasons;           // for people: why it is not healthy; empty: it is
+  bool health_known = false;         // a server that reaches etcd has told of it; else `reasons` do not count
+  std::vector<std::string> reasons;  // for people: why it is not healthy; empty: it is
   std::vector<PublicationView> publications;  // by node
   std::map<std::string, std::string> labels;  // what its maker wanted remembered
-  std::optional<VolumeCopies> copies;         // none: not asked for yet, or nobody answered
+  std::optional<VolumeCopies> copies;         // as they were told last; none: never
+  bool copies_are_old = false;                // asked for again and again, and not all of its primaries tell
 
   bool operator==(const VolumeView&) const = default;
 };
@@ -66,8 +69,10 @@ struct FencingResult {
 struct CoreSnapshot {
   uint64_t number = 0;    // counts the looks
   uint64_t taken_ms = 0;  // of the operator's clock, when the answers were asked for
+  uint64_t told_ms = 0;   // when a server that reaches etcd was asked last, and answered; 0: never
   HealthView health;
   bool volumes_known = false;       // `volumes` are all that there are, as etcd has them now
+  uint64_t listed_ms = 0;           // when their list was asked for; where there are many not in each look
   std::vector<VolumeView> volumes;  // by name
 };
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -42,11 +43,14 @@ struct CoreWatch::Impl {
   // Of the thread alone.
   std::unique_ptr<CoreServers> servers;
   VolumeRounds rounds;
-  std::map<std::string, VolumeCopies> copies;
+  std::map<std::string, KnownCopies> copies;                   // by volume
+  std::map<std::string, std::vector<std::string>> full_disks;  // ServerReplication's, by server
   std::vector<volume::v1::VolumeSummary> list;
   uint64_t listed_ms = 0;
   uint64_t looks = 0;
-  bool fencing = false;  // the last look found something to take away
+  uint64_t told_ms = 0;          // CoreSnapshot::told_ms
+  std::set<std::string> silent;  // endpoints that did not answer in time in this look: not asked again
+  bool fencing = false;          // the last look found something to take away
 
   void run() {
     while (true) {
@@ -88,6 +92,8 @@ struct CoreWatch::Impl {
     } else {
       ask(*next);
     }
+    if (next->health.answered && next->health.etcd_reachable) told_ms = next->taken_ms;
+    next->told_ms = told_ms;
     std::lock_guard lock(mutex);
     newest = std::move(next);
   }
@@ -95,11 +101,16 @@ struct CoreWatch::Impl {
   void ask(CoreSnapshot& next) {
     const auto status = servers->get_status();
     next.health = health_from(status);
+    next.health.replication_error = "they were not asked to the end";
     if (!status || is_stopping()) return;
     next.volumes_known = refresh_list(*status) && next.health.etcd_reachable;
+    next.listed_ms = listed_ms;
     next.volumes = volumes_from(list, *status, copies);
     if (next.volumes_known) fence(next.volumes);
-    ask_details(*status, next);
+    if (is_stopping()) return;
+    const auto registered = servers->list_servers();
+    ask_replication(registered, next.health);
+    ask_details(*status, registered ? *registered : std::vector<cluster::v1::ServerState>(), next);
   }
 
   // Whether `list` is what the servers have now, or had a moment ago where there are many.
@@ -143,38 +154,88 @@ struct CoreWatch::Impl {
     }
   }
 
-  void ask_details(const cluster::v1::GetStatusReply& status, CoreSnapshot& next) {
+  void ask_replication(const Result<std::vector<cluster::v1::ServerState>>& registered, HealthView& health) {
+    if (!registered) {
+      health.replication_error = registered.status().message();
+      for (const auto& [name, full] : full_disks)  // as below
+        if (!full.empty())
+          health.replication.push_back(
+              {.server = name, .error = health.replication_error, .full_disks = full});
+      return;
+    }
+    std::map<std::string, std::string> versions;
+    for (const ServerVersion& each : health.versions) versions[each.server] = each.version;
+    std::map<std::string, std::vector<std::string>> now_full;
+    const uint64_t deadline = clock.now_ms() + options.replication_ms;
+    for (const auto& server : *registered) {
+      const std::string& name = server.record().name();
+      if (!server.alive()) continue;  // GetStatus names it
+      if (is_stopping()) return;
+      const std::string endpoint = control_endpoint(server);
+      const bool in_time = clock.now_ms() < deadline;
+      Result<stats::v1::GetStatsReply> stats =
+          in_time ? Status(Code::kUnavailable, "it has told no address")
+                  : Status(Code::kUnavailable, "others took too long, and it was not asked");
+      if (in_time && !endpoint.empty()) stats = servers->get_stats(endpoint);
+      health.replication.push_back(replication_from(name, versions[name], stats));
+      // A full disk does not get room by its server being slow to answer.
+      auto& full = health.replication.back().full_disks;
+      if (!stats) full = full_disks[name];
+      now_full[name] = full;
+    }
+    full_disks = std::move(now_full);
+    health.replication_error.clear();
+  }
+
+  void ask_details(const cluster::v1::GetStatusReply& status,
+                   const std::vector<cluster::v1::ServerState>& registered, CoreSnapshot& next) {
     forget_those_that_are_gone(next.volumes);
     std::vector<std::string> names;
     for (const VolumeView& volume : next.volumes)
       if (!volume.deleting) names.push_back(volume.name);
     if (names.empty() || is_stopping()) return;
-    auto answer = servers->list_servers();
-    if (!answer) return;
-    std::map<std::string, std::string> home_of;
-    for (const VolumeView& volume : next.volumes) home_of[volume.name] = volume.home;
+    silent.clear();
+    std::map<std::string, std::vector<std::string>> endpoints_of;  // by site
+    std::map<std::string, const volume::v1::VolumeSummary*> summary_of;
+    for (const auto& volume : list) {
+      const auto [home, is_new] = endpoints_of.try_emplace(volume.home());
+      if (is_new) home->second = control_endpoints(registered, volume.home());
+      if (home->second.empty()) nobody_tells(volume.name());  // also of those whose turn has not come
+      summary_of[volume.name()] = &volume;
+    }
     const uint64_t deadline = clock.now_ms() + options.details_ms;
     for (const std::string& name : rounds.next(names, options.volumes_a_look)) {
       if (is_stopping() || clock.now_ms() >= deadline) break;
-      ask_about(name, control_endpoints(*answer, home_of[name]));
+      ask_about(*summary_of[name], endpoints_of[summary_of[name]->home()]);
+      rounds.go_on_after(name);
     }
     next.volumes = volumes_from(list, status, copies);
   }
 
-  // What is known of a volume stays if not every server answers: half of its groups would tell half a lag.
-  void ask_about(const std::string& volume, const std::vector<std::string>& endpoints_of_home) {
-    VolumeCopies found;
-    uint32_t primaries = 0;
+  // What is known of a volume stays unless all of its groups are told: half of them would tell half a lag.
+  void ask_about(const volume::v1::VolumeSummary& volume, const std::vector<std::string>& endpoints_of_home) {
+    VolumeCopies found{.told_ms = clock.now_ms()};
+    std::set<uint32_t> told;
     for (const std::string& endpoint : endpoints_of_home) {
-      const auto reply = servers->show_groups(endpoint, volume);
-      if (!reply) return;
-      primaries += add_groups(*reply, found);
+      if (silent.contains(endpoint)) continue;
+      const auto reply = servers->show_groups(endpoint, volume.name());
+      if (reply) add_groups(*reply, found, told);
+      const Code code = reply ? Code::kOk : reply.status().code();
+      if (code == Code::kUnavailable || code == Code::kDeadlineExceeded) silent.insert(endpoint);
     }
-    if (primaries > 0) copies[volume] = std::move(found);
+    if (!are_all_groups(told, volume)) return nobody_tells(volume.name());
+    copies[volume.name()] = {.last = std::move(found)};
+  }
+
+  void nobody_tells(const std::string& volume) {
+    KnownCopies& known = copies[volume];
+    const uint64_t now = clock.now_ms();
+    if (known.silent_since_ms == 0) known.silent_since_ms = now;
+    known.old = !known.last || now >= known.silent_since_ms + options.details_old_ms;
   }
 
   void forget_those_that_are_gone(const std::vector<VolumeView>& volumes) {
-    std::map<std::string, VolumeCopies> kept;
+    std::map<std::string, KnownCopies> kept;
     for (const VolumeView& volume : volumes)
       if (auto found = copies.find(volume.name); found != copies.end()) kept.insert(copies.extract(found));
     copies = std::move(kept);

@@ -1,7 +1,8 @@
 // CoreWatch: a thread that looks at a cluster's core servers again and again, and keeps the newest picture.
 //
-// A look asks any one server for health and volumes, and the home's servers for lag and usage of some volumes
-// (volume_rounds.h), so that a look stays cheap with 10,000 of them. It also fences: publications of nodes
+// A look asks any one server for health and volumes, each server that has its lease for how its groups are,
+// and the home's servers for lag and usage of some volumes (volume_rounds.h), so that a look stays cheap with
+// 10,000 of them. It also fences: publications of nodes
 // that are out of service are taken away, again in each look until none is left. Before each one it is asked
 // whether the node still is (`may_fence`), since a look takes a while.
 //
@@ -27,7 +28,10 @@ struct CoreWatchOptions {
   size_t volumes_a_look = 100;     // that are asked about in detail
   uint64_t full_list_ms = 60'000;  // between lists of the volumes, when there are many
   size_t many_volumes = 1'000;
-  uint64_t details_ms = 3'000;  // of a look, for details: then the rest waits for the next one
+  uint64_t replication_ms =
+      15'000;                   // of a look, for GetStats of all servers: restarts wait for those left out
+  uint64_t details_ms = 3'000;  // of a look, for details, and before for servers: then the rest is not asked
+  uint64_t details_old_ms = 60'000;  // so long details that nobody tells any more do not count as old
 };
 
 class CoreWatch {

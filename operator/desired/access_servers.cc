@@ -1,5 +1,6 @@
 // Access servers: a StatefulSet a site, since each has a name of its own, and one address for all of a site:
-// a Service.
+// a Service. Without an owner: NFS mounts of running pods live by them and by that address.
+#include "operator/desired/access_addresses.h"
 #include "operator/desired/components.h"
 #include "operator/desired/names.h"
 #include "operator/desired/object_labels.h"
@@ -14,12 +15,24 @@ const std::vector<std::pair<const char*, int>> kPorts = {{"nfs", kNfsPort}, {"me
 
 // A client stays with its server while that is there: so does its table of answered requests.
 Json service(const ClusterPlan& plan, const std::string& name, const Part& part) {
-  Json object = namespaced_object(plan.cluster, {"v1", "Service"}, name, part);
+  Json object = lasting_object(plan.cluster, {"v1", "Service"}, name, part);
   object["spec"] = {{"type", "ClusterIP"},
                     {"sessionAffinity", "ClientIP"},
                     {"selector", pod_selector(plan.cluster, part)},
                     {"ports", service_ports(kPorts)}};
+  if (const auto had = plan.observed.access_addresses.find(name); had != plan.observed.access_addresses.end())
+    object["spec"]["clusterIP"] = had->second;
   return object;
+}
+
+// Of the sites that there are, also while no access servers are asked for.
+AccessAddresses addresses_to_keep(const ClusterPlan& plan) {
+  AccessAddresses kept;
+  for (const auto& [site, count] : plan.core_servers) {
+    const auto had = plan.observed.access_addresses.find(object_name("access", site));
+    if (had != plan.observed.access_addresses.end()) kept.insert(*had);
+  }
+  return kept;
 }
 
 Json arguments(const ClusterPlan& plan, const std::string& site) {
@@ -53,12 +66,12 @@ Json stateful_set(const ClusterPlan& plan, const std::string& site, const std::s
                     {"enableServiceLinks", false},
                     {"priorityClassName", "system-cluster-critical"},
                     {"terminationGracePeriodSeconds", 30},
-                    {"nodeSelector", {{plan.sites.label, site}}},
+                    {"nodeSelector", site_selector(plan, site, name, plan.spec.image)},
                     {"tolerations", plan.spec.core_servers.tolerations},
                     {"affinity", on_distinct_hosts(pod_selector(plan.cluster, part), /*required=*/false)},
                     {"securityContext", unprivileged_pod()},
                     {"containers", Json::array({container(plan, site)})}};
-  Json object = namespaced_object(plan.cluster, {"apps/v1", "StatefulSet"}, name, part);
+  Json object = lasting_object(plan.cluster, {"apps/v1", "StatefulSet"}, name, part);
   object["spec"] = {
       {"replicas", plan.spec.access_servers.per_site},
       {"serviceName", name},
@@ -73,6 +86,8 @@ Json stateful_set(const ClusterPlan& plan, const std::string& site, const std::s
 
 Objects access_server_objects(const ClusterPlan& plan) {
   Objects objects;
+  if (const AccessAddresses kept = addresses_to_keep(plan); !kept.empty())
+    objects.push_back(access_addresses_object(plan.cluster, kept));
   if (plan.spec.access_servers.per_site == 0 || etcd_endpoints(plan, "").empty()) return objects;
   for (const auto& [site, count] : plan.core_servers) {
     const Part part{kAccessComponent, site};

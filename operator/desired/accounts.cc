@@ -18,8 +18,12 @@ Json rule(const char* group, std::vector<std::string> resources, std::vector<std
       {"apiGroups", Json::array({group})}, {"resources", std::move(resources)}, {"verbs", std::move(verbs)}};
 }
 
+// Without secrets the field is left to whoever sets it.
 Json account(const ClusterPlan& plan, const char* name, const Part& part) {
-  return namespaced_object(plan.cluster, {"v1", "ServiceAccount"}, name, part);
+  Json object = lasting_object(plan.cluster, {"v1", "ServiceAccount"}, name, part);
+  for (const std::string& secret : plan.spec.image_pull_secrets)
+    object["imagePullSecrets"].push_back({{"name", secret}});
+  return object;
 }
 
 Json controller_cluster_role(const ClusterPlan& plan, const std::string& name) {
@@ -41,7 +45,7 @@ Json controller_cluster_role(const ClusterPlan& plan, const std::string& name) {
 
 // Leader election, and the owner of CSIStorageCapacity objects.
 Json controller_role(const ClusterPlan& plan) {
-  Json object = namespaced_object(plan.cluster, {kRbacVersion, "Role"}, kCsiControllerAccount, kController);
+  Json object = lasting_object(plan.cluster, {kRbacVersion, "Role"}, kCsiControllerAccount, kController);
   const std::vector<std::string> all = {"get", "list", "watch", "create", "update", "patch", "delete"};
   object["rules"] = Json::array({rule("coordination.k8s.io", {"leases"}, all),
                                  rule("storage.k8s.io", {"csistoragecapacities"}, all),
@@ -59,7 +63,7 @@ void grant(const ClusterPlan& plan, Json& binding, const char* role_kind, const 
 }  // namespace
 
 Objects account_objects(const ClusterPlan& plan) {
-  Objects objects = {lasting_object(plan.cluster, {"v1", "ServiceAccount"}, kServerAccount, {})};
+  Objects objects = {account(plan, kServerAccount, {})};
   objects.front()["automountServiceAccountToken"] = false;
   if (!plan.spec.csi.enabled) return objects;
   const std::string name = cluster_wide_name(plan.cluster.name_space, "csi-controller");
@@ -67,7 +71,7 @@ Objects account_objects(const ClusterPlan& plan) {
       cluster_wide_object(plan.cluster, {kRbacVersion, "ClusterRoleBinding"}, name, kController);
   grant(plan, cluster_binding, "ClusterRole", name);
   Json binding =
-      namespaced_object(plan.cluster, {kRbacVersion, "RoleBinding"}, kCsiControllerAccount, kController);
+      lasting_object(plan.cluster, {kRbacVersion, "RoleBinding"}, kCsiControllerAccount, kController);
   grant(plan, binding, "Role", kCsiControllerAccount);
   Json node_account = account(plan, kCsiNodeAccount, {kCsiNodeComponent, ""});
   node_account["automountServiceAccountToken"] = false;

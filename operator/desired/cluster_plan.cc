@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "operator/desired/names.h"
+#include "operator/desired/node_labels.h"
 
 namespace shima {
 namespace {
@@ -40,15 +41,31 @@ std::vector<std::string> existing_sites(const ObservedCluster& observed) {
   return sites;
 }
 
-// Three or five, one a site; one site has three, so that one may fail. A trial does with one.
+// Those of spec.etcd.sites, or all; none if one that was named is not there.
+std::vector<std::string> eligible_sites(ClusterPlan& plan) {
+  std::vector<std::string> sites = plan.spec.etcd.sites;
+  if (sites.empty())
+    for (const auto& [site, nodes] : plan.sites.nodes_of_site) sites.push_back(site);
+  for (const std::string& site : plan.spec.etcd.sites) {
+    const auto found = plan.sites.nodes_of_site.find(site);
+    if (found != plan.sites.nodes_of_site.end() && !found->second.empty()) continue;
+    plan.refused.push_back("etcd is not made: spec.etcd.sites names " + site +
+                           ", which has no nodes; give it nodes, or correct the list");
+    return {};
+  }
+  return sites;
+}
+
+// Three or five, one a site, or one at each site that was named; one site has three, so that one may fail. A
+// trial does with one.
 Members first_choice(ClusterPlan& plan) {
-  std::vector<std::string> sites;
-  for (const auto& [site, nodes] : plan.sites.nodes_of_site) sites.push_back(site);
+  const std::vector<std::string> sites = eligible_sites(plan);
   if (sites.empty()) return {};
   if (sites.size() == 1) return {{sites[0], plan.spec.trial ? 1u : 3u}};
   if (sites.size() > 2) {
     Members members;
-    for (size_t i = 0; i < (sites.size() >= 5 ? 5u : 3u); ++i) members[sites[i]] = 1;
+    const size_t count = !plan.spec.etcd.sites.empty() ? sites.size() : sites.size() >= 5 ? 5 : 3;
+    for (size_t i = 0; i < count; ++i) members[sites[i]] = 1;
     return members;
   }
   if (!etcd_nodes(plan, kWitness).empty()) return {{sites[0], 1}, {sites[1], 1}, {kWitness, 1}};
@@ -71,6 +88,11 @@ Members plan_etcd(ClusterPlan& plan) {
         "spec.etcd.endpoints is ignored: this cluster has an etcd of its own, with what it knows in it; take "
         "the "
         "endpoints out");
+  for (const std::string& site : plan.spec.etcd.sites)
+    if (!existing.contains(site))
+      plan.refused.push_back(
+          "spec.etcd.sites names " + site +
+          ", where etcd has no member: where its members are was chosen before, and stays");
   for (const std::string& site : plan.spec.topology.removed_sites)
     if (existing.contains(site))
       plan.refused.push_back("the etcd member of removed site " + site +
@@ -119,6 +141,10 @@ std::string etcd_name(const std::string& site) {
   return site.empty() ? kWitnessName : object_name("etcd", site);
 }
 
+std::string etcd_peer_url(const std::string& address) {
+  return "http://" + address + ":" + std::to_string(kEtcdPeerPort);
+}
+
 std::vector<std::string> core_server_nodes(const ClusterPlan& plan, const std::string& site) {
   std::vector<std::string> fitting;
   const auto found = plan.sites.nodes_of_site.find(site);
@@ -143,6 +169,14 @@ std::vector<std::string> etcd_nodes(const ClusterPlan& plan, const std::string& 
   return fitting;
 }
 
+nlohmann::json site_selector(const ClusterPlan& plan, const std::string& site, const std::string& workload,
+                             const std::string& image) {
+  const auto made = plan.observed.by_topology_label.find(workload);
+  const bool may_change =
+      made == plan.observed.by_topology_label.end() || (plan.nodes_are_labelled && made->second != image);
+  return {{may_change ? kOwnSiteLabel : plan.sites.label, site}};
+}
+
 std::vector<std::string> etcd_endpoints(const ClusterPlan& plan, const std::string& site) {
   if (plan.etcd_members.empty()) return plan.spec.etcd.endpoints;
   std::vector<std::string> endpoints;
@@ -165,8 +199,16 @@ std::vector<std::string> control_endpoints(const ClusterPlan& plan, const std::s
 
 ClusterPlan plan_cluster(const ClusterIdentity& cluster, const ShimaClusterSpec& spec,
                          const std::vector<NodeView>& nodes, const ObservedCluster& observed) {
-  ClusterPlan plan{cluster, spec, nodes, observed, map_sites(spec, nodes, existing_sites(observed)),
-                   {},      {},   {}};
+  ClusterPlan plan{cluster,
+                   spec,
+                   nodes,
+                   observed,
+                   map_sites(spec, nodes, existing_sites(observed), observed.daemons_by_topology_label),
+                   {},
+                   {},
+                   {}};
+  plan.nodes_are_labelled = observed.labels_have_settled && plan.sites.moves.empty() &&
+                            node_label_patches(plan.sites, nodes).empty();
   plan_core_servers(plan);
   plan.etcd_members = plan_etcd(plan);
   return plan;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct ClusterPlan {
   std::map<std::string, uint32_t>
       etcd_members;  // by site, the witness: ""; empty: etcd is somebody else's, or cannot be yet
   std::vector<std::string> refused;  // as DesiredCluster::refused
+  bool nodes_are_labelled = false;   // and Kubernetes' controllers know of it
 };
 
 ClusterPlan plan_cluster(const ClusterIdentity& cluster, const ShimaClusterSpec& spec,
@@ -36,6 +38,12 @@ std::vector<std::string> core_server_nodes(const ClusterPlan& plan, const std::s
 // Nodes that the members of a site may run on; "": the witness.
 std::vector<std::string> etcd_nodes(const ClusterPlan& plan, const std::string& site);
 
+// nodeSelector of a site's pods: by our label. A workload that was made to go by spec.topology.label goes on
+// with that, so that no pod restarts for it: until its `image` changes, and its pods restart anyhow; a
+// DaemonSet, whose `image` is empty here, only until its nodes are labelled. Before that its pods would go.
+nlohmann::json site_selector(const ClusterPlan& plan, const std::string& site, const std::string& workload,
+                             const std::string& image);
+
 // HOST:PORT of etcd's members, the site's own first.
 std::vector<std::string> etcd_endpoints(const ClusterPlan& plan, const std::string& site);
 // HOST:PORT of control planes: some of the own site's first, then some of each other's. A few do, since all
@@ -43,5 +51,7 @@ std::vector<std::string> etcd_endpoints(const ClusterPlan& plan, const std::stri
 std::vector<std::string> control_endpoints(const ClusterPlan& plan, const std::string& site);
 // The name of the StatefulSet and Service of a site's etcd members; "": the witness.
 std::string etcd_name(const std::string& site);
+// `address`: pod_address() of a member.
+std::string etcd_peer_url(const std::string& address);
 
 }  // namespace shima

@@ -10,7 +10,7 @@ namespace {
 using Json = nlohmann::json;
 
 // A journal of 12 GiB is read before the server listens.
-constexpr int kStartPeriod_s = 10, kStartFailures = 360;
+constexpr int kStartPeriod_s = 2, kStartFailures = 1800;
 constexpr int kEndGrace_s = 120;
 
 const std::vector<std::pair<const char*, int>> kPorts = {{"control", kControlPort},
@@ -98,12 +98,14 @@ Json container(const SiteOfServers& s) {
           {"readinessProbe", tcp_probe("control", 5, 3)},
           {"resources", pod_resources(s.plan.spec.core_servers.resources)},
           {"securityContext", locked_container()},
+          // Why it does not start, a disk that is not there among it, is in the pod's status.
+          {"terminationMessagePolicy", "FallbackToLogsOnError"},
           {"volumeMounts", mounts}};
 }
 
 Json pod_spec(const SiteOfServers& s) {
   const CoreServersSpec& spec = s.plan.spec.core_servers;
-  Json selector = {{s.plan.sites.label, s.site}};
+  Json selector = site_selector(s.plan, s.site, s.name, s.plan.spec.image);
   for (const auto& [key, value] : spec.node_selector) selector[key] = value;
   const Json own = ownership_container(s.plan.spec, spec.disks, disk_mounts(s));
   Json pod = {
@@ -129,7 +131,8 @@ Json stateful_set(const SiteOfServers& s) {
         claim_template(s.plan.cluster, kCoreComponent, disk_name(i), s.plan.spec.core_servers.disks[i], i));
   Json object = lasting_object(s.plan.cluster, {"apps/v1", "StatefulSet"}, s.name, s.part);
   // A changed configuration is a new version: the operator restarts for it.
-  const Json annotations = {{"shima.io/configuration", content_hash(configuration(s))}};
+  Json annotations = keep_on_node(s.plan.spec.core_servers.disks);
+  annotations["shima.io/configuration"] = content_hash(configuration(s));
   object["spec"] = {
       {"replicas", s.count},
       {"serviceName", s.name},

@@ -1,4 +1,5 @@
-// CSI's driver object and controller: a Deployment whose sidecars elect a leader.
+// CSI's driver object and controller: a Deployment whose sidecars elect a leader. Without an owner: while
+// volumes keep a ShimaCluster from being deleted, claims are deleted through it.
 #include "operator/desired/components.h"
 #include "operator/desired/csi_parts.h"
 #include "operator/desired/names.h"
@@ -32,8 +33,8 @@ Json our_container(const ClusterPlan& plan, const Json& mounts) {
              "--metrics-address=0.0.0.0", "--metrics-port=" + std::to_string(kCsiControllerMetricsPort)});
   container["ports"] =
       named_ports({{"metrics", kCsiControllerMetricsPort}, {"healthz", kCsiControllerHealthPort}});
-  container["livenessProbe"] = csi_liveness_probe();
-  container["securityContext"] = locked_container();
+  container["livenessProbe"] = csi_liveness_probe({{"port", "metrics"}});
+  container["readinessProbe"] = csi_readiness_probe();
   container["volumeMounts"] = mounts;
   return container;
 }
@@ -59,7 +60,7 @@ Json containers(const ClusterPlan& plan) {
   const Json mounts = Json::array({csi_mount("socket", "/csi")});
   const std::string socket = "--csi-address=/csi/csi.sock",
                     health = ":" + std::to_string(kCsiControllerHealthPort);
-  return Json::array(
+  Json list = Json::array(
       {our_container(plan, mounts), provisioner(plan, mounts),
        csi_sidecar(plan, "csi-attacher", "attacher", {socket, "--timeout=60s", "--leader-election"}, mounts),
        csi_sidecar(plan, "csi-resizer", "resizer",
@@ -67,6 +68,8 @@ Json containers(const ClusterPlan& plan) {
                    mounts),
        csi_sidecar(plan, "liveness-probe", "livenessprobe",
                    {socket, "--http-endpoint=" + health, "--probe-timeout=4s"}, mounts)});
+  for (Json& each : list) each["securityContext"] = locked_container();
+  return list;
 }
 
 Json deployment(const ClusterPlan& plan) {
@@ -79,9 +82,10 @@ Json deployment(const ClusterPlan& plan) {
                     {"priorityClassName", "system-cluster-critical"},
                     {"topologySpreadConstraints", Json::array({spread})},
                     {"tolerations", plan.spec.core_servers.tolerations},
+                    {"securityContext", unprivileged_pod()},
                     {"containers", containers(plan)},
                     {"volumes", Json::array({{{"name", "socket"}, {"emptyDir", Json::object()}}})}};
-  Json object = namespaced_object(plan.cluster, {"apps/v1", "Deployment"}, kName, kPart);
+  Json object = lasting_object(plan.cluster, {"apps/v1", "Deployment"}, kName, kPart);
   object["spec"] = {
       {"replicas", plan.spec.trial ? 1 : 2},
       {"selector", {{"matchLabels", selector}}},
@@ -90,7 +94,7 @@ Json deployment(const ClusterPlan& plan) {
 }
 
 Json metrics_service(const ClusterPlan& plan) {
-  Json object = namespaced_object(plan.cluster, {"v1", "Service"}, kName, kPart);
+  Json object = lasting_object(plan.cluster, {"v1", "Service"}, kName, kPart);
   object["spec"] = {{"clusterIP", "None"},
                     {"selector", pod_selector(plan.cluster, kPart)},
                     {"ports", service_ports({{"metrics", kCsiControllerMetricsPort}})}};

@@ -21,12 +21,19 @@ Json csi_sidecar(const ClusterPlan& plan, const std::string& container, const st
           {"volumeMounts", mounts}};
 }
 
-Json csi_liveness_probe() {
+Json csi_liveness_probe(const Json& where) {
+  Json probe = {
+      {"initialDelaySeconds", 10}, {"periodSeconds", 10}, {"timeoutSeconds", 5}, {"failureThreshold", 6}};
+  probe["httpGet"] = where;
+  probe["httpGet"]["path"] = "/healthz";
+  return probe;
+}
+
+Json csi_readiness_probe() {
   return {{"httpGet", {{"path", "/healthz"}, {"port", "healthz"}}},
-          {"initialDelaySeconds", 10},
           {"periodSeconds", 10},
           {"timeoutSeconds", 5},
-          {"failureThreshold", 6}};
+          {"failureThreshold", 3}};
 }
 
 Json csi_mount(const std::string& name, const std::string& path, bool bidirectional) {

@@ -1,6 +1,7 @@
 // etcd: a StatefulSet a site, so that a member stays at its site with its disk; OnDelete, since one member at
 // a time restarts, and the operator sees to that.
 #include "operator/desired/components.h"
+#include "operator/desired/etcd_begun.h"
 #include "operator/desired/names.h"
 #include "operator/desired/object_labels.h"
 #include "operator/desired/pod_parts.h"
@@ -11,6 +12,10 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kDataDirectory[] = "/var/lib/etcd";
+constexpr char kBegunDirectory[] = "/etc/shima/etcd-begun";
+// Without a majority, or under an alarm, which all members answer with 503 alike, a member is alive: restarts
+// would bring no majority and clear no alarm, but take all of them away.
+constexpr char kAlive[] = "/health?serializable=true&exclude=NOSPACE&exclude=CORRUPT";
 const std::vector<std::pair<const char*, int>> kPorts = {
     {"client", kEtcdClientPort}, {"peer", kEtcdPeerPort}, {"metrics", kEtcdMetricsPort}};
 
@@ -24,9 +29,15 @@ std::string initial_cluster(const ClusterPlan& plan) {
   for (const auto& [site, count] : plan.etcd_members) {
     for (uint32_t i = 0; i < count; ++i)
       members.push_back(etcd_name(site) + "-" + std::to_string(i) + "=" +
-                        url(pod_address(etcd_name(site), i, plan.cluster.name_space), kEtcdPeerPort));
+                        etcd_peer_url(pod_address(etcd_name(site), i, plan.cluster.name_space)));
   }
   return joined(members);
+}
+
+// Etcd makes the ids of cluster and members of it at the first start: a member that kept the data of an
+// earlier ShimaCluster of the same name must not pass for one of this.
+std::string initial_token(const ClusterIdentity& cluster) {
+  return cluster.name_space + "-" + cluster.name + "-" + cluster.uid;
 }
 
 // Heartbeat and election suit round trips of up to 200 ms between sites; core servers' leases are three
@@ -41,8 +52,8 @@ Json arguments(const ClusterPlan& plan, const std::string& name) {
                       "--advertise-client-urls=" + url(own, kEtcdClientPort),
                       "--listen-metrics-urls=" + url("0.0.0.0", kEtcdMetricsPort),
                       "--initial-cluster=" + initial_cluster(plan),
-                      "--initial-cluster-state=new",
-                      "--initial-cluster-token=" + plan.cluster.name_space + "-" + plan.cluster.name,
+                      "--initial-cluster-state=$(ETCD_STATE)",
+                      "--initial-cluster-token=" + initial_token(plan.cluster),
                       "--heartbeat-interval=200",
                       "--election-timeout=2000",
                       "--pre-vote=true",
@@ -55,17 +66,46 @@ Json arguments(const ClusterPlan& plan, const std::string& name) {
                       "--log-level=warn"});
 }
 
+// What the operator has noted of the members: without it no member starts.
+Json environment() {
+  Json list = own_identity();
+  list.push_back({{"name", "ETCD_STATE"},
+                  {"valueFrom", {{"configMapKeyRef", {{"name", kEtcdBegunName}, {"key", kEtcdStateKey}}}}}});
+  return list;
+}
+
+// The operator's own: it knows what the operator asks of it, which spec.image, that may be older, need not.
+// So etcd's pods do not change with spec.image, but with the operator's version.
+std::string image_of_init_containers(const ClusterPlan& plan) {
+  return plan.observed.operator_image.empty() ? plan.spec.image : plan.observed.operator_image;
+}
+
+// Refuses a member that has begun and whose disk is empty (operator/etcd_guard).
+Json guard(const ClusterPlan& plan, Json mounts) {
+  mounts.push_back({{"name", "begun"}, {"mountPath", kBegunDirectory}, {"readOnly", true}});
+  return {{"name", "shima-etcd-guard"},
+          {"image", image_of_init_containers(plan)},
+          {"imagePullPolicy", plan.spec.image_pull_policy},
+          {"command", Json::array({"shima-etcd-guard"})},
+          {"args", Json::array({"--member=$(POD_NAME)", std::string("--directory=") + kDataDirectory,
+                                std::string("--begun=") + kBegunDirectory})},
+          {"env", own_identity()},
+          {"securityContext", locked_container()},
+          {"terminationMessagePolicy", "FallbackToLogsOnError"},
+          {"volumeMounts", mounts}};
+}
+
 Json container(const ClusterPlan& plan, const std::string& name, const Json& mounts) {
   return {{"name", "etcd"},
           {"image", plan.spec.etcd.image},
           {"imagePullPolicy", plan.spec.image_pull_policy},
           {"command", Json::array({"etcd"})},
           {"args", arguments(plan, name)},
-          {"env", own_identity()},
+          {"env", environment()},
           {"ports", named_ports(kPorts)},
-          {"startupProbe", http_probe("metrics", "/health?serializable=true", 10, 60)},
-          // Without a majority it is alive, and a restart would not bring one.
-          {"livenessProbe", http_probe("metrics", "/health?serializable=true", 20, 6)},
+          {"startupProbe", http_probe("metrics", kAlive, 2, 300)},
+          {"livenessProbe", http_probe("metrics", kAlive, 20, 6)},
+          // An alarm shows here, and so in EtcdReady; members and clients find each other all the same.
           {"readinessProbe", http_probe("metrics", "/health", 10, 3)},
           {"securityContext", locked_container()},
           {"volumeMounts", mounts}};
@@ -81,7 +121,7 @@ Json node_affinity(const ClusterPlan& plan) {
 
 Json pod_spec(const ClusterPlan& plan, const std::string& site, const std::string& name) {
   const Json mounts = Json::array({{{"name", "data"}, {"mountPath", kDataDirectory}}});
-  const Json own = ownership_container(plan.spec, {plan.spec.etcd.data}, mounts);
+  Json own = ownership_container(plan.spec, {plan.spec.etcd.data}, mounts);
   Json pod = {
       {"serviceAccountName", kServerAccount},
       {"automountServiceAccountToken", false},
@@ -91,10 +131,15 @@ Json pod_spec(const ClusterPlan& plan, const std::string& site, const std::strin
       {"tolerations", plan.spec.core_servers.tolerations},
       {"affinity", on_distinct_hosts(pod_selector(plan.cluster, {kEtcdComponent, ""}), !plan.spec.trial)},
       {"securityContext", unprivileged_pod()},
-      {"containers", Json::array({container(plan, name, mounts)})}};
-  if (!own.is_null()) pod["initContainers"] = Json::array({own});
+      {"initContainers", Json::array({guard(plan, mounts)})},
+      {"containers", Json::array({container(plan, name, mounts)})},
+      {"volumes", Json::array({{{"name", "begun"}, {"configMap", {{"name", kEtcdBegunName}}}}})}};
+  if (!own.is_null()) {
+    own["image"] = image_of_init_containers(plan);
+    pod["initContainers"].insert(pod["initContainers"].begin(), own);
+  }
   if (!site.empty()) {
-    pod["nodeSelector"] = {{plan.sites.label, site}};
+    pod["nodeSelector"] = site_selector(plan, site, name, plan.spec.etcd.image);
   } else {
     if (!plan.spec.etcd.witness_selector.empty()) pod["nodeSelector"] = plan.spec.etcd.witness_selector;
     pod["affinity"]["nodeAffinity"] = node_affinity(plan);
@@ -109,6 +154,8 @@ Json stateful_set(const ClusterPlan& plan, const std::string& site, uint32_t cou
   // Without a site the selector alone would also take the other members.
   selector["shima.io/etcd"] = labels["shima.io/etcd"] = name;
   Json object = lasting_object(plan.cluster, {"apps/v1", "StatefulSet"}, name, part);
+  Json metadata = {{"labels", labels}};
+  if (const Json kept = keep_on_node({plan.spec.etcd.data}); !kept.empty()) metadata["annotations"] = kept;
   object["spec"] = {
       {"replicas", count},
       {"serviceName", name},
@@ -116,7 +163,7 @@ Json stateful_set(const ClusterPlan& plan, const std::string& site, uint32_t cou
       {"updateStrategy", {{"type", "OnDelete"}}},
       {"persistentVolumeClaimRetentionPolicy", {{"whenDeleted", "Retain"}, {"whenScaled", "Retain"}}},
       {"selector", {{"matchLabels", selector}}},
-      {"template", {{"metadata", {{"labels", labels}}}, {"spec", pod_spec(plan, site, name)}}},
+      {"template", {{"metadata", metadata}, {"spec", pod_spec(plan, site, name)}}},
       {"volumeClaimTemplates",
        Json::array({claim_template(plan.cluster, kEtcdComponent, "data", plan.spec.etcd.data, 0)})}};
   return object;

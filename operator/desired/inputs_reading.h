@@ -14,9 +14,9 @@
 namespace shima {
 
 NodeView read_node(const nlohmann::json& node);  // core/v1 Node
-// `stateful_sets`: of the cluster's namespace; those that do not bear the labels of `cluster` do not count.
-ObservedCluster read_observed(const ClusterIdentity& cluster,
-                              const std::vector<nlohmann::json>& stateful_sets,
+// `workloads`: StatefulSets and DaemonSets of the cluster's namespace; those that do not bear the labels of
+// `cluster` do not count.
+ObservedCluster read_observed(const ClusterIdentity& cluster, const std::vector<nlohmann::json>& workloads,
                               std::set<std::string> api_kinds);
 
 }  // namespace shima

@@ -45,7 +45,8 @@ nlohmann::json pod_selector(const ClusterIdentity& cluster, const Part& part);
 nlohmann::json namespaced_object(const ClusterIdentity& cluster, const ObjectKind& kind,
                                  const std::string& name, const Part& part);
 // Without an owner: Kubernetes deletes what is owned together with its ShimaCluster, and in a foreground
-// deletion before any finalizer is asked. So is what volumes need to live; the operator itself deletes it.
+// deletion before any finalizer is asked. So is all that volumes, their mounts and their claims live by;
+// the operator itself deletes it.
 nlohmann::json lasting_object(const ClusterIdentity& cluster, const ObjectKind& kind, const std::string& name,
                               const Part& part);
 // Without an owner: the cluster is in a namespace, and could not be one.

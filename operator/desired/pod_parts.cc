@@ -136,6 +136,14 @@ Json claim_template(const ClusterIdentity& cluster, const std::string& component
           {"spec", spec}};
 }
 
+Json keep_on_node(const std::vector<DataPlace>& places) {
+  const bool on_host = std::any_of(places.begin(), places.end(),
+                                   [](const DataPlace& place) { return !place.host_path.empty(); });
+  if (!on_host) return Json::object();
+  return {{"cluster-autoscaler.kubernetes.io/safe-to-evict", "false"},
+          {"karpenter.sh/do-not-disrupt", "true"}};
+}
+
 Json ownership_container(const ShimaClusterSpec& spec, const std::vector<DataPlace>& places,
                          const Json& mounts) {
   Json command = Json::array({"chown", std::to_string(kServerUser) + ":" + std::to_string(kServerUser)});

@@ -39,6 +39,8 @@ nlohmann::json claim_template(const ClusterIdentity& cluster, const std::string&
 // place is one.
 nlohmann::json ownership_container(const ShimaClusterSpec& spec, const std::vector<DataPlace>& places,
                                    const nlohmann::json& mounts);
+// Annotations of a pod: autoscalers are not to delete its node, if a place is a directory of it.
+nlohmann::json keep_on_node(const std::vector<DataPlace>& places);
 // A StorageClass of `cluster` for host directories.
 std::string host_directory_class(const ClusterIdentity& cluster);
 

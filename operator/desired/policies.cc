@@ -2,6 +2,8 @@
 //
 // Nodes reach core servers' control and client ports, since FUSE mounts live in the hosts' network, whose
 // addresses policies cannot name. What only servers say to each other is for them alone.
+#include <algorithm>
+
 #include "operator/desired/components.h"
 #include "operator/desired/names.h"
 #include "operator/desired/object_labels.h"
@@ -11,11 +13,16 @@ namespace {
 
 using Json = nlohmann::json;
 
-// At most one pod of the part may be evicted at a time.
-Json one_at_a_time(const ClusterPlan& plan, const std::string& name, const Part& part) {
-  Json object = namespaced_object(plan.cluster, {"policy/v1", "PodDisruptionBudget"}, name, part);
-  object["spec"] = {{"maxUnavailable", 1}, {"selector", {{"matchLabels", pod_selector(plan.cluster, part)}}}};
+// So many pods of the part may be evicted at a time.
+Json budget(const ClusterPlan& plan, const std::string& name, const Part& part, uint32_t pods) {
+  Json object = lasting_object(plan.cluster, {"policy/v1", "PodDisruptionBudget"}, name, part);
+  object["spec"] = {{"maxUnavailable", pods},
+                    {"selector", {{"matchLabels", pod_selector(plan.cluster, part)}}}};
   return object;
+}
+
+Json one_at_a_time(const ClusterPlan& plan, const std::string& name, const Part& part) {
+  return budget(plan, name, part, 1);
 }
 
 Json ports(const std::vector<int>& numbers) {
@@ -32,29 +39,59 @@ Json from_parts(const ClusterPlan& plan, const std::vector<const char*>& compone
   return {{"from", peers}, {"ports", ports(numbers)}};
 }
 
+// It replaces members; its namespace may be another one. In every other namespace anybody may give a pod its
+// label. The namespace's label is the API server's own (KEP-2161).
+Json from_the_operator(const ClusterPlan& plan, const std::vector<int>& numbers) {
+  const std::string& known = plan.observed.operator_namespace;
+  const Json labels = {{"app.kubernetes.io/name", "shima-operator"}};
+  const Json name_space = {{"kubernetes.io/metadata.name", known.empty() ? plan.cluster.name_space : known}};
+  const Json peer = {{"namespaceSelector", {{"matchLabels", name_space}}},
+                     {"podSelector", {{"matchLabels", labels}}}};
+  return {{"from", Json::array({peer})}, {"ports", ports(numbers)}};
+}
+
 Json from_anywhere(const std::vector<int>& numbers) { return {{"ports", ports(numbers)}}; }
 
 Json ingress_policy(const ClusterPlan& plan, const std::string& name, const Part& part, Json rules) {
-  Json object = namespaced_object(plan.cluster, {"networking.k8s.io/v1", "NetworkPolicy"}, name, part);
+  Json object = lasting_object(plan.cluster, {"networking.k8s.io/v1", "NetworkPolicy"}, name, part);
   object["spec"] = {{"podSelector", {{"matchLabels", pod_selector(plan.cluster, part)}}},
                     {"policyTypes", Json::array({"Ingress"})},
                     {"ingress", std::move(rules)}};
   return object;
 }
 
+// One, beside those of removed sites, which may be away for ever; never so many that no majority is left.
+uint32_t etcd_members_that_may_go(const ClusterPlan& plan) {
+  uint32_t all = 0, removed = 0;
+  for (const auto& [site, count] : plan.etcd_members) all += count;
+  for (const std::string& site : plan.spec.topology.removed_sites) {
+    const auto found = plan.etcd_members.find(site);
+    if (found != plan.etcd_members.end() && !plan.sites.nodes_of_site.contains(site))
+      removed += found->second;
+  }
+  return std::max(1u, std::min(1 + removed, (all - 1) / 2));
+}
+
 void add_etcd(const ClusterPlan& plan, Objects& objects) {
   const Part part{kEtcdComponent, ""};
-  objects.push_back(one_at_a_time(plan, "shima-etcd", part));
+  objects.push_back(budget(plan, "shima-etcd", part, etcd_members_that_may_go(plan)));
   objects.push_back(ingress_policy(
       plan, "shima-etcd", part,
       Json::array({from_parts(plan, {kCoreComponent, kAccessComponent, kEtcdComponent}, {kEtcdClientPort}),
+                   from_the_operator(plan, {kEtcdClientPort}),
                    from_parts(plan, {kEtcdComponent}, {kEtcdPeerPort}), from_anywhere({kEtcdMetricsPort})})));
 }
 
-// One budget for the core servers of all sites: a volume's copies are on servers of several.
+// A budget for each site, so that the drain of a node in one site lets no server of another go. On trial the
+// drain of the only node takes the operator, too, and nobody would open it.
 void add_core_servers(const ClusterPlan& plan, Objects& objects) {
   const Part part{kCoreComponent, ""};
-  objects.push_back(one_at_a_time(plan, "shima-core", part));
+  for (const auto& [site, count] : plan.core_servers) {
+    const bool one_may_go = plan.spec.trial || site == plan.observed.draining_site;
+    Json object = budget(plan, object_name("core", site), {kCoreComponent, site}, one_may_go ? 1 : 0);
+    object["spec"]["unhealthyPodEvictionPolicy"] = "AlwaysAllow";  // one that is not ready protects nothing
+    objects.push_back(std::move(object));
+  }
   objects.push_back(
       ingress_policy(plan, "shima-core", part,
                      Json::array({from_anywhere({kControlPort, kClientPort, kCoreMetricsPort}),

@@ -30,69 +30,96 @@ bool fits(const NodeView& node, const SiteEntry& entry) {
   });
 }
 
-// By the value of the label; nodes without it are in no site, and nothing is wrong with that.
-void map_by_label(const std::vector<NodeView>& nodes, SiteMap& map) {
+std::string label_of(const NodeView& node, const std::string& label) {
+  const auto found = node.labels.find(label);
+  return found == node.labels.end() ? std::string() : found->second;
+}
+
+// Of one node, what its labels say.
+struct Place {
+  std::string here;     // the site that our label says, if there is one of that name
+  Names fitting;        // the sites that it should be in: one, if all is well
+  bool is_odd = false;  // the topology label's value cannot be a site's name
+};
+
+Names fitting_sites(const TopologySpec& topology, const NodeView& node) {
+  Names fitting;
+  for (const SiteEntry& entry : topology.sites)
+    if (fits(node, entry)) fitting.push_back(entry.name);
+  if (!topology.sites.empty()) return fitting;
+  const std::string value = label_of(node, topology.label);
+  if (valid_site_name(value)) fitting.push_back(value);
+  return fitting;
+}
+
+std::set<std::string> known_sites(const TopologySpec& topology, const std::vector<NodeView>& nodes,
+                                  const Names& kept) {
+  std::set<std::string> known(kept.begin(), kept.end());
+  for (const SiteEntry& entry : topology.sites) known.insert(entry.name);
+  if (topology.sites.empty())
+    for (const NodeView& node : nodes)
+      for (const std::string& site : fitting_sites(topology, node)) known.insert(site);
+  return known;
+}
+
+// A node that fits no entry, or several. An edit of the list must not end the mounts of those it forgot.
+void leave_where_it_is(const NodeView& node, const Place& place, const Names& removed, SiteMap& map) {
+  const std::string label = label_of(node, kOwnSiteLabel);
+  if (!place.here.empty()) map.nodes_of_site[place.here].push_back(node.name);
+  if (place.here.empty() && contains(removed, label)) return;
+  if (place.here.empty() && !label.empty()) map.keep_label.insert(node.name);
+  if (place.here.empty() && place.fitting.empty()) return;  // in no site, and nothing is wrong with that
+  map.problems.push_back("node " + node.name +
+                         (place.fitting.empty() ? " fits no entry of spec.topology.sites"
+                                                : " fits sites " + some_of(place.fitting)) +
+                         ", wanted one, and " +
+                         (!place.here.empty()
+                              ? "stays in " + place.here + ", which its label " + kOwnSiteLabel + " says"
+                              : "is in none" + (label.empty() ? ""
+                                                              : "; its label " + std::string(kOwnSiteLabel) +
+                                                                    "=" + label + " stays")) +
+                         "; change its labels, or matchLabels in spec.topology.sites");
+}
+
+void put_into_its_site(const TopologySpec& topology, const NodeView& node, const Place& place, SiteMap& map) {
+  const bool leaves = place.fitting.empty() && topology.sites.empty() && !place.is_odd;
+  if (place.fitting.size() == 1 || (leaves && !place.here.empty())) {
+    const std::string to = leaves ? "" : place.fitting.front();
+    map.nodes_of_site[place.here.empty() ? to : place.here].push_back(node.name);
+    if (!place.here.empty() && place.here != to) map.moves[node.name] = {place.here, to};
+  } else if (place.is_odd && !place.here.empty()) {  // a slip in a label is told, and ends no mounts
+    map.nodes_of_site[place.here].push_back(node.name);
+  } else {
+    leave_where_it_is(node, place, topology.removed_sites, map);
+  }
+}
+
+void map_nodes(const TopologySpec& topology, const std::vector<NodeView>& nodes, const Names& kept,
+               const std::set<std::string>& by_topology_label, SiteMap& map) {
   std::map<std::string, Names> odd;
+  const std::set<std::string> known = known_sites(topology, nodes, kept);
+  for (const SiteEntry& entry : topology.sites) map.nodes_of_site[entry.name];
   for (const NodeView& node : nodes) {
-    const auto found = node.labels.find(map.label);
-    if (found == node.labels.end()) continue;
-    if (valid_site_name(found->second)) {
-      map.nodes_of_site[found->second].push_back(node.name);
-    } else {
-      odd[found->second].push_back(node.name);
-    }
+    Place place{label_of(node, kOwnSiteLabel), fitting_sites(topology, node)};
+    const bool is_not_asked = place.fitting.size() == 1 && by_topology_label.contains(place.fitting.front());
+    if (is_not_asked || !known.contains(place.here)) place.here.clear();
+    place.is_odd = topology.sites.empty() && place.fitting.empty() && node.labels.contains(topology.label);
+    if (place.is_odd) odd[label_of(node, topology.label)].push_back(node.name);
+    put_into_its_site(topology, node, place, map);
   }
   for (const auto& [value, names] : odd)
     map.problems.push_back("label " + map.label + " is \"" + value + "\" on " + some_of(names) + ", wanted " +
                            kSiteNameWanted +
-                           "; these nodes are in no site: list the sites in spec.topology.sites instead");
+                           "; these nodes stay where they are, or are in no site: list the sites in "
+                           "spec.topology.sites instead");
 }
 
-std::string site_label_of(const NodeView& node) {
-  const auto found = node.labels.find(kOwnSiteLabel);
-  return found == node.labels.end() ? std::string() : found->second;
-}
-
-// A node that fits no entry, or several. An edit of the list must not end the mounts of those it forgot.
-void leave_where_it_is(const NodeView& node, const Names& fitting, const Names& kept, const Names& removed,
-                       SiteMap& map) {
-  const std::string site = site_label_of(node);
-  if (site.empty() && fitting.empty()) return;  // in no site, and nothing is wrong with that
-  const bool known = !site.empty() && (map.nodes_of_site.contains(site) || contains(kept, site));
-  if (known) map.nodes_of_site[site].push_back(node.name);
-  if (!known && contains(removed, site)) return;
-  if (!known && !site.empty()) map.keep_label.insert(node.name);
-  map.problems.push_back(
-      "node " + node.name +
-      (fitting.empty() ? " fits no entry of spec.topology.sites" : " fits sites " + some_of(fitting)) +
-      ", wanted one, and " +
-      (known
-           ? "stays in " + site + ", which its label " + kOwnSiteLabel + " says"
-           : "is in none" +
-                 (site.empty() ? "" : "; its label " + std::string(kOwnSiteLabel) + "=" + site + " stays")) +
-      "; change its labels, or matchLabels in spec.topology.sites");
-}
-
-void map_by_selectors(const TopologySpec& topology, const std::vector<NodeView>& nodes, const Names& kept,
-                      SiteMap& map) {
-  for (const SiteEntry& entry : topology.sites) map.nodes_of_site[entry.name];
-  for (const NodeView& node : nodes) {
-    Names fitting;
-    for (const SiteEntry& entry : topology.sites)
-      if (fits(node, entry)) fitting.push_back(entry.name);
-    if (fitting.size() == 1) {
-      map.nodes_of_site[fitting.front()].push_back(node.name);
-    } else {
-      leave_where_it_is(node, fitting, kept, topology.removed_sites, map);
-    }
-  }
-}
-
-Names ready_ones(const std::vector<NodeView>& nodes, const Names& of) {
-  Names ready;
+// A node that is not Ready may only be cut off, and its mounts may live: it is gone when somebody says so.
+Names those_not_gone(const std::vector<NodeView>& nodes, const Names& of) {
+  Names names;
   for (const NodeView& node : nodes)
-    if (node.ready && contains(of, node.name)) ready.push_back(node.name);
-  return ready;
+    if (!is_lost(node) && contains(of, node.name)) names.push_back(node.name);
+  return names;
 }
 
 // What is to go is not used any more, though nodes may still bear its name; but what serves mounts stays.
@@ -101,17 +128,19 @@ void leave_out_removed(const Names& removed, const Names& kept, const std::vecto
   for (const std::string& site : removed) {
     const auto found = map.nodes_of_site.find(site);
     if (found == map.nodes_of_site.end()) continue;
-    const Names ready = ready_ones(nodes, found->second);
-    if (contains(kept, site) && !ready.empty()) {
+    const Names there = those_not_gone(nodes, found->second);
+    if (contains(kept, site) && !there.empty()) {
       map.refused.push_back("site " + site + " stays though spec.topology.removedSites names it: its nodes " +
-                            some_of(ready) +
-                            " are Ready, and their mounts would end; drain these nodes, then delete " +
-                            "them or take their label " + map.label + " off");
+                            some_of(there) +
+                            " are still there, and their mounts would end; drain these nodes, then delete " +
+                            "them or take their label " + map.label +
+                            " off; of a site that is lost, delete the nodes or give them the taint " +
+                            "node.kubernetes.io/out-of-service");
       continue;
     }
     if (!found->second.empty())
       map.problems.push_back("site " + site + " is in spec.topology.removedSites, and its nodes " +
-                             some_of(found->second) + " are still there; they are not used");
+                             some_of(found->second) + " are out of service; they are not used");
     map.nodes_of_site.erase(found);
   }
 }
@@ -140,16 +169,14 @@ void tell_empty_sites(const Names& kept, SiteMap& map) {
 
 }  // namespace
 
-SiteMap map_sites(const ShimaClusterSpec& spec, const std::vector<NodeView>& nodes, const Names& kept) {
+SiteMap map_sites(const ShimaClusterSpec& spec, const std::vector<NodeView>& nodes, const Names& kept,
+                  const std::set<std::string>& by_topology_label) {
   SiteMap map;
   map.label_is_ours = !spec.topology.sites.empty();
   map.label = map.label_is_ours ? kOwnSiteLabel : spec.topology.label;
-  if (map.label_is_ours) {
-    map_by_selectors(spec.topology, nodes, kept, map);
-  } else {
-    map_by_label(nodes, map);
-  }
+  map_nodes(spec.topology, nodes, kept, by_topology_label, map);
   leave_out_removed(spec.topology.removed_sites, kept, nodes, map);
+  std::erase_if(map.moves, [&](const auto& move) { return !map.nodes_of_site.contains(move.second.from); });
   keep_existing(kept, spec.topology.removed_sites, map);
   tell_empty_sites(kept, map);
   for (auto& [site, names] : map.nodes_of_site) std::sort(names.begin(), names.end());

@@ -8,6 +8,17 @@ namespace shima {
 
 using nlohmann::json;
 
+namespace {
+
+// The first of the key's own moments, one in each kRenewMs, that is not too soon after `since_ms`.
+uint64_t renewal_ms(const std::string& key, uint64_t since_ms) {
+  constexpr uint64_t kEach = ApplyLedger::kRenewMs;
+  const uint64_t earliest = since_ms + kEach / 2, own = json_hash(key) % kEach;
+  return earliest + (own + kEach - earliest % kEach) % kEach;
+}
+
+}  // namespace
+
 const char* apply_reason_text(ApplyReason reason) {
   switch (reason) {
     case ApplyReason::kNothing:
@@ -37,8 +48,14 @@ ApplyReason ApplyLedger::due(const std::string& key, const json& wanted, const j
   if (last.wanted_hash != json_hash(wanted)) return ApplyReason::kWantedChanged;
   if (last.failures > 0)
     return now_ms >= last.at_ms + kRetry.after(last.failures) ? ApplyReason::kRetry : ApplyReason::kNothing;
-  if (now_ms >= last.at_ms + kRenewMs) return ApplyReason::kRenewal;
-  return watched ? due_after_success(last, found, now_ms) : ApplyReason::kNothing;
+  if (watched && found && last.version != 0 && version_of(*found) == last.version) {
+    last.seen = true;
+    last.sure_ms = now_ms;
+    return ApplyReason::kNothing;
+  }
+  const ApplyReason reason = watched ? due_after_success(last, found, now_ms) : ApplyReason::kNothing;
+  if (reason != ApplyReason::kNothing || last.waits) return reason;
+  return now_ms >= renewal_ms(key, last.sure_ms) ? ApplyReason::kRenewal : ApplyReason::kNothing;
 }
 
 ApplyReason ApplyLedger::due_after_success(Entry& entry, const json* found, uint64_t now_ms) {
@@ -56,12 +73,10 @@ void ApplyLedger::applied(const std::string& key, const json& wanted, const json
   Entry next{.wanted_hash = json_hash(wanted),
              .found_hash = written_hash(answer),
              .version = version_of(answer),
-             .at_ms = now_ms};
-  const Entry& last = entries_[key];
-  if (last.put_back > 0 && now_ms < last.put_back_ms + kPutBack.after(last.put_back) + kQuietMs) {
-    next.put_back = last.put_back;
-    next.put_back_ms = last.put_back_ms;
-  }
+             .at_ms = now_ms,
+             .sure_ms = now_ms};
+  next.put_back = times_put_back(key, now_ms);
+  if (next.put_back > 0) next.put_back_ms = entries_[key].put_back_ms;
   if (reason == ApplyReason::kFoundChanged) {
     ++next.put_back;
     next.put_back_ms = now_ms;
@@ -81,6 +96,14 @@ void ApplyLedger::refused(const std::string& key, const json& wanted, const std:
 std::string ApplyLedger::error_of(const std::string& key) const {
   const auto entry = entries_.find(key);
   return entry == entries_.end() ? std::string() : entry->second.error;
+}
+
+uint32_t ApplyLedger::times_put_back(const std::string& key, uint64_t now_ms) const {
+  const auto entry = entries_.find(key);
+  if (entry == entries_.end() || entry->second.put_back == 0) return 0;
+  const Entry& last = entry->second;
+  const bool is_quiet = now_ms >= last.put_back_ms + kPutBack.after(last.put_back) + kQuietMs;
+  return is_quiet ? 0 : last.put_back;
 }
 
 void ApplyLedger::forget(const std::string& key) { entries_.erase(key); }

@@ -10,7 +10,7 @@ using nlohmann::json;
 void apply_one(ClusterPass& pass, const ResourceKind& kind, const json& wanted) {
   ApplyLedger& ledger = pass.state.ledger;
   const std::string key = kind_key(kind) + "|" + key_of(wanted);
-  const bool watched = pass.view.watched(kind);
+  const bool watched = pass.view.watched(kind) && pass.view.trouble(kind);
   const ObjectPointer found = watched ? pass.view.get(kind, key_of(wanted)) : nullptr;
   const ApplyReason reason = ledger.due(key, wanted, found.get(), watched, pass.now_ms);
   if (reason == ApplyReason::kNothing) {
@@ -21,8 +21,14 @@ void apply_one(ClusterPass& pass, const ResourceKind& kind, const json& wanted) 
   if (pass.api_is_away) return;
   log(reason == ApplyReason::kRenewal ? LogLevel::kDebug : LogLevel::kInfo, "operator",
       "apply " + told_object(wanted) + ": " + apply_reason_text(reason));
-  const auto answer = pass.calls.apply(kind, wanted);
-  if (answer) return ledger.applied(key, wanted, *answer, reason, pass.now_ms);
+  const json contested = contested_object(pass, key, reason, kind, key_of(wanted));
+  const auto answer = apply_with_address(pass, kind, wanted);
+  if (answer) {
+    // Fields that are not ours may change as often as their owners want.
+    if (contested.is_object() && written_hash(*answer) != written_hash(contested))
+      pass.state.contests.note(key, told_object(wanted), contested);
+    return ledger.applied(key, wanted, *answer, reason, pass.now_ms);
+  }
   pass.failed(wanted, "apply", answer.status());
   log(LogLevel::kWarning, "operator", pass.status.apply_errors.back());
   if (!pass.api_is_away) ledger.refused(key, wanted, pass.status.apply_errors.back(), pass.now_ms);
@@ -41,6 +47,7 @@ void apply_objects(ClusterPass& pass) {
     }
   }
   label_nodes(pass, pass.desired.node_patches);
+  pass.status.contested = pass.state.contests.told(pass.state.ledger, pass.now_ms);
   const uint64_t retry = pass.state.ledger.next_retry_ms();
   if (retry != 0) pass.look_again_after(retry > pass.now_ms ? retry - pass.now_ms : 1'000);
 }

@@ -20,13 +20,17 @@ std::string status_in(const json& status, const std::string& type) {
   return {};
 }
 
+bool is_told_if_true(const std::string& type) {
+  return type == "DeletionIsBlocked" || type == "NodesWouldMove" || type == "NodesDraining";
+}
+
 // A new cluster is not ready, which is nothing to tell; but what is wrong with it from the begin on is.
 bool is_worth_telling(const std::string& type, const std::string& before, const std::string& now) {
   static const std::set<std::string> wrong_if_false{"SpecAccepted", "SitesMapped", "ObjectsApplied"};
   if (before == now) return false;
-  if (type == "DeletionIsBlocked") return now == "True";
+  if (is_told_if_true(type)) return now == "True";
   // Of what gets well, the whole.
-  if (!before.empty()) return now == "False" || type == "Ready" || type == "Upgrading";
+  if (!before.empty()) return now != "True" || type == "Ready" || type == "Upgrading";
   return wrong_if_false.contains(type) && now == "False";
 }
 
@@ -36,8 +40,8 @@ std::string reason_of(const std::string& type, bool is_true) {
 }
 
 bool is_warning(const std::string& type, const std::string& now) {
-  if (type == "Upgrading") return false;
-  return type == "DeletionIsBlocked" ? now == "True" : now == "False";
+  if (type == "Upgrading" || type == "NodesDraining") return false;
+  return is_told_if_true(type) ? now == "True" : now != "True";
 }
 
 std::string cut(std::string text) {

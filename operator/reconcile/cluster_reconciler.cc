@@ -6,6 +6,7 @@
 #include "operator/desired/inputs_reading.h"
 #include "operator/desired/object_labels.h"
 #include "operator/reconcile/claims.h"
+#include "operator/reconcile/component_order.h"
 #include "operator/reconcile/lost_nodes.h"
 #include "operator/reconcile/object_fields.h"
 #include "operator/reconcile/resource_kinds.h"
@@ -17,9 +18,8 @@ using nlohmann::json;
 
 constexpr uint64_t kNotSyncedMs = 1'000;
 constexpr uint64_t kDeletionMs = 10'000;
-
-// RFC 3339, whole seconds, as metav1.Time wants it.
-std::string whole_seconds(uint64_t wall_us) { return micro_time(wall_us).substr(0, 19) + "Z"; }
+// A start takes a moment, and an API server that is away for a moment is no news.
+constexpr uint64_t kNoNewsMs = 10'000;
 
 std::vector<ObjectPointer> of_cluster(const ObjectMap& all, const ClusterIdentity& cluster) {
   std::vector<ObjectPointer> own;
@@ -38,10 +38,11 @@ std::vector<std::string> sites_of(const json& cluster, const ObjectMap& stateful
   return sites;
 }
 
-std::vector<json> copies(const std::vector<ObjectPointer>& objects) {
+std::vector<json> workloads(const FoundObjects& found) {
   std::vector<json> list;
-  for (const ObjectPointer& object : objects)
-    if (!is_ending(*object)) list.push_back(*object);
+  for (const auto* objects : {&found.stateful_sets, &found.daemon_sets})
+    for (const ObjectPointer& object : *objects)
+      if (!is_ending(*object)) list.push_back(*object);
   return list;
 }
 
@@ -75,7 +76,16 @@ ReconcileResult ClusterReconciler::reconcile(const std::string& key) {
   ClusterState& state = state_of(key);
   // The watch has not heard of it yet; whoever acted on it now would make its objects again.
   if (state.deleted_uid == text_at(*object, "/metadata/uid")) return {};
-  ClusterPass pass{.calls = calls_, .view = view_, .state = state, .now_ms = clocks_.clock.now_ms()};
+  ClusterPass pass{.calls = calls_,
+                   .view = view_,
+                   .state = state,
+                   .now_ms = clocks_.clock.now_ms(),
+                   .wall_us = clocks_.wall_us()};
+  pass.connect_etcd = options_.connect_etcd;
+  if (!pass.connect_etcd)
+    pass.connect_etcd = [](const std::vector<std::string>& endpoints) {
+      return EtcdMembership::connect(endpoints);
+    };
   pass.object = object;
   look(pass);
   if (knows_enough(pass)) {
@@ -106,8 +116,10 @@ void ClusterReconciler::look(ClusterPass& pass) const {
   const json& object = *pass.object;
   pass.identity = {namespace_of(object), name_of(object), text_at(object, "/metadata/uid")};
   pass.status.generation = number_at(object, "/metadata/generation");
-  pass.status.now = whole_seconds(clocks_.wall_us());
+  pass.status.now = whole_seconds(pass.wall_us);
   pass.status.sites = pass.state.sites;
+  const json* endpoints = value_at(object, "/spec/etcd/endpoints");
+  pass.status.external_etcd = endpoints && endpoints->is_array() && !endpoints->empty();
   find_objects(pass);
   pass.status.workloads = workload_views(pass.found);
   static const auto nobody = [] {
@@ -129,59 +141,79 @@ void ClusterReconciler::find_objects(ClusterPass& pass) const {
 
 // Whoever decides without having seen what is there would undo it.
 bool ClusterReconciler::knows_enough(ClusterPass& pass) const {
-  bool enough = true;
   const auto look_at = [&](const ResourceKind& kind, bool needed) {
     const Status trouble = view_.trouble(kind);
-    if (trouble.code() == Code::kPermissionDenied)
-      pass.failed({{"kind", kind.plural}}, "list and watch", trouble);
+    const bool denied = trouble.code() == Code::kPermissionDenied;
+    if (denied) pass.failed({{"kind", kind.plural}}, "list and watch", trouble);
     if (!needed || view_.watched(kind)) return;
-    enough = false;
+    pass.status.knows_enough = false;
+    if (!denied)
+      pass.status.apply_errors.push_back("waiting for the list of " + kind.plural +
+                                         (trouble ? "" : ": " + trouble.message()));
   };
   for (const ResourceKind* kind : {&node_kind(), &pod_kind(), &stateful_set_kind(), &deployment_kind(),
                                    &daemon_set_kind(), &shima_volume_kind()})
     look_at(*kind, true);
   for (const ResourceKind& kind : owned_kinds())
     if (&kind != &stateful_set_kind()) look_at(kind, false);
-  if (!enough) pass.look_again_after(kNotSyncedMs);
-  return enough;
+  if (!pass.status.knows_enough) pass.look_again_after(kNotSyncedMs);
+  return pass.status.knows_enough;
 }
 
 void ClusterReconciler::check_claims(ClusterPass& pass) {
   std::vector<Claimant> all;
-  for (const auto& [key, cluster] : view_.all(shima_cluster_kind())) {
+  for (const auto& [key, cluster] : view_.all(shima_cluster_kind()))
     all.push_back(
         claims_.claimant_of(*cluster, pass.nodes, sites_of(*cluster, view_.all(stateful_set_kind()))));
-    if (all.back().uid != pass.identity.uid)
-      pass.nodes_of_others.insert(all.back().nodes.begin(), all.back().nodes.end());
-  }
   std::set<std::string> there;
   for (const Claimant& each : all) there.insert(each.uid);
   claims_.keep_only(there);
   const auto own_sites = sites_of(*pass.object, view_.all(stateful_set_kind()));
-  pass.status.claimed_by_others =
-      claimed_by_others(claims_.claimant_of(*pass.object, pass.nodes, own_sites), all);
+  const Claimant own = claims_.claimant_of(*pass.object, pass.nodes, own_sites);
+  pass.status.claimed_by_others = claimed_by_others(own, all);
+  pass.nodes_of_others = nodes_of_others(own, all);
 }
 
 void ClusterReconciler::bring_about(ClusterPass& pass) {
-  const auto spec = read_cluster_spec(pass.object->value("spec", json::object()));
+  auto spec = read_cluster_spec(pass.object->value("spec", json::object()));
   if (!spec) {
     pass.status.spec_error = spec.status().message();
     return;
   }
   // Before anything is made: what it makes is deleted with it.
-  if (pass.status.claimed_by_others.empty() && !pass.status.deletion.asked) hold_finalizer(pass);
-  ObservedCluster observed = read_observed(pass.identity, copies(pass.found.stateful_sets), api_kinds_());
-  if (!settle_etcd_members(pass, *spec, observed)) return;
+  if (pass.status.claimed_by_others.empty() && !pass.status.deletion.asked && !hold_finalizer(pass) &&
+      pass.found.stateful_sets.empty())
+    return;
+  ObservedCluster observed = read_observed(pass.identity, workloads(pass.found), api_kinds_());
+  observed.operator_image = options_.image;
+  observed.operator_namespace = options_.name_space;
+  observed.labels_have_settled = labels_have_settled(pass);
+  observed.draining_site = pass.state.drains.open_site;
+  if (!settle_etcd_members(pass, *spec, observed) || !settle_access_addresses(pass, observed)) return;
+  const std::string csi_stays = csi_in_use(pass, *spec);
+  spec->csi.enabled = spec->csi.enabled || !csi_stays.empty();
   pass.desired = desired_objects(pass.identity, *spec, pass.nodes, observed);
   pass.status.sites = pass.state.sites = pass.desired.sites;
   pass.status.refused = pass.desired.refused;
+  if (!csi_stays.empty()) pass.status.refused.push_back(csi_stays);
   pass.status.csi_wanted = spec->csi.enabled;
+  if (!observed.daemons_by_topology_label.empty())
+    pass.look_again_after(kNotSyncedMs);  // until labels settled
   if (!pass.status.claimed_by_others.empty()) return;
   for (WorkloadView& missing : missing_workloads(pass.desired.objects, pass.status.workloads))
     pass.status.workloads.push_back(std::move(missing));
+  move_nodes(pass, spec->topology.removed_sites);
+  pass.status.image = spec->image;
+  const bool without_waiting = annotation_of(*pass.object, kWithoutWaiting) == spec->image;
+  if (!without_waiting)
+    pass.status.held_images =
+        hold_later_components(pass.desired.objects, pass.found, pass.desired.removed_sites);
+  keep_etcd_members(pass, observed.etcd_members_of_site);
   apply_objects(pass);
   remove_unwanted(pass);
-  restart_servers(pass);
+  keep_disks(pass);
+  restart_servers(pass, !without_waiting);
+  pass.status.planned = true;
   write_volumes(pass);
 }
 
@@ -211,9 +243,16 @@ void ClusterReconciler::watch_core_servers(ClusterPass& pass, const std::string&
 }
 
 void ClusterReconciler::tell(ClusterPass& pass) {
-  if (pass.api_is_away) return;
+  const bool hindered = pass.api_is_away || !pass.status.knows_enough;
+  uint64_t& since = pass.state.hindered_since_ms;
+  if (!hindered) since = 0;
+  if (hindered && since == 0) since = pass.now_ms;
+  if (hindered && pass.now_ms < since + kNoNewsMs) return;
+  // Whoever does not answer for one object, as behind a webhook that hangs, may do so for the status.
+  const bool was_away = std::exchange(pass.api_is_away, false);
   write_status(pass);
   write_events(pass, {options_.instance, micro_time(clocks_.wall_us())});
+  pass.api_is_away = pass.api_is_away || was_away;
 }
 
 }  // namespace shima

@@ -23,9 +23,12 @@ namespace shima {
 struct ReconcilerOptions {
   std::string instance;              // this operator's name, for events
   std::set<std::string> namespaces;  // that are looked after; empty: all
+  std::string image;                 // of this operator; empty: not known
+  std::string name_space;            // that this operator runs in; empty: not known
   uint64_t settle_ms = 10'000;       // longer than the core servers' lease; see restart_guard.h
   CoreWatchOptions core_watch;
   std::function<bool()> may_act = {};  // whether this process leads; any thread; empty: it always does
+  EtcdConnect connect_etcd = {};       // to change who etcd's members are; empty: EtcdMembership::connect()
 };
 
 struct ReconcileResult {

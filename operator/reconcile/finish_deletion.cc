@@ -1,7 +1,8 @@
-#include <algorithm>
+#include <set>
 
 #include "operator/desired/node_labels.h"
 #include "operator/desired/object_labels.h"
+#include "operator/desired/site_map.h"
 #include "operator/reconcile/cluster_pass.h"
 #include "operator/reconcile/object_fields.h"
 #include "operator/reconcile/resource_kinds.h"
@@ -29,11 +30,21 @@ Result<json> write_finalizers(ClusterPass& pass, const json& list) {
 
 bool has_core_servers(const ClusterPass& pass) { return !server_sets(pass.found, kCoreComponent).empty(); }
 
+// Whether nobody has seen yet what there is of a kind. One that the API server need not know is of what has
+// an owner.
+bool may_hide(const ClusterPass& pass, const ResourceKind& kind) {
+  if (pass.view.watched(kind)) return false;
+  for (const ResourceKind& optional : optional_kinds())
+    if (kind_key(optional) == kind_key(kind)) return false;
+  return true;
+}
+
 // Deletes what has no owner; true: nothing of it was there any more.
 bool remove_ownerless(ClusterPass& pass, bool only_classes) {
   bool clean = true;
   for (const ResourceKind& kind : owned_kinds()) {
-    if ((only_classes && kind.kind != kStorageClass) || !pass.view.watched(kind)) continue;
+    if (only_classes && kind.kind != kStorageClass) continue;
+    if (may_hide(pass, kind)) clean = false;
     for (const ObjectPointer& object : unwanted_objects(pass.view.all(kind), {}, pass.identity)) {
       if (is_owned_by(*object, pass.identity.uid)) continue;
       clean = false;
@@ -80,27 +91,32 @@ bool decide(ClusterPass& pass) {
   return written.is_ok();
 }
 
+// Of nodes that are in its sites; also after a restart, which forgets who that was.
 std::map<std::string, json> labels_to_take(const ClusterPass& pass) {
-  SiteMap none = pass.state.sites;
-  none.nodes_of_site.clear();
-  std::vector<NodeView> own;
+  SiteMap sites = pass.state.sites;
+  const auto spec = read_cluster_spec(pass.object->value("spec", json::object()));
+  if (sites.nodes_of_site.empty() && spec) sites = map_sites(*spec, pass.nodes, {});
+  std::set<std::string> own;
+  for (const auto& [site, names] : sites.nodes_of_site) own.insert(names.begin(), names.end());
+  std::map<std::string, json> patches;
   for (const NodeView& node : pass.nodes)
-    for (const auto& [site, names] : pass.state.sites.nodes_of_site)
-      if (std::find(names.begin(), names.end(), node.name) != names.end()) own.push_back(node);
-  return node_label_patches(none, own);
+    if (own.contains(node.name) && node.labels.contains(kOwnSiteLabel))
+      patches[node.name] = node_label_patch("");
+  return patches;
 }
 
 }  // namespace
 
-void hold_finalizer(ClusterPass& pass) {
+bool hold_finalizer(ClusterPass& pass) {
   json list = finalizers_of(*pass.object);
   for (const json& each : list)
-    if (each == json(kFinalizer)) return;
+    if (each == json(kFinalizer)) return true;
   list.push_back(kFinalizer);
   const auto written = write_finalizers(pass, list);
   // A conflict only says that what was read is old: the watch brings the newer one.
-  if (!written && written.status().code() != Code::kConflict)
-    pass.failed(*pass.object, "add the finalizer", written.status());
+  if (written || written.status().code() == Code::kConflict) return true;
+  pass.failed(*pass.object, "add the finalizer", written.status());
+  return false;
 }
 
 void look_at_deletion(ClusterPass& pass) {
@@ -116,18 +132,27 @@ void look_at_deletion(ClusterPass& pass) {
     return;
   }
   const bool fresh = pass.now_ms <= pass.snapshot->taken_ms + RestartGuard::kMaxAgeMs;
-  deletion.known = pass.snapshot->health.answered && pass.snapshot->volumes_known && fresh;
-  for (const VolumeView& volume : pass.snapshot->volumes) deletion.volumes.push_back(volume.name);
+  const HealthView& health = pass.snapshot->health;
+  std::set<std::string> volumes;
+  for (const VolumeView& volume : pass.snapshot->volumes) volumes.insert(volume.name);
+  for (const UnhealthyVolume& each : health.unhealthy)
+    volumes.insert(each.name);  // its record may be unreadable
+  deletion.volumes.assign(volumes.begin(), volumes.end());
+  deletion.known =
+      health.answered && pass.snapshot->volumes_known && fresh && volumes.size() >= health.volumes;
 }
 
 bool finish_deletion(ClusterPass& pass) {
   const bool decided = is_decided(pass) || (no_volume_can_come(pass) && decide(pass));
   if (!decided || !remove_ownerless(pass, /*only_classes=*/false) || pass.api_is_away ||
-      !remove_etcd_record(pass)) {
+      !remove_records(pass)) {
     pass.look_again_after(1'000);
     return false;
   }
-  label_nodes(pass, labels_to_take(pass));
+  if (!label_nodes(pass, labels_to_take(pass)) && pass.status.apply_errors.empty()) {
+    pass.look_again_after(1'000);
+    return false;
+  }
   json list = json::array();
   for (const json& each : finalizers_of(*pass.object))
     if (each != json(kFinalizer)) list.push_back(each);

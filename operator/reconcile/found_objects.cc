@@ -8,6 +8,8 @@
 #include "operator/desired/names.h"
 #include "operator/desired/object_labels.h"
 #include "operator/reconcile/object_fields.h"
+#include "operator/reconcile/why_not_ready.h"
+#include "operator/status/conditions.h"
 
 namespace shima {
 namespace {
@@ -41,14 +43,27 @@ void keep_only(json& object, const std::vector<std::string>& keys) {
         std::find(keys.begin(), keys.end(), each.key()) == keys.end() ? object.erase(each) : std::next(each);
 }
 
-// What a status says of an older spec does not count.
-bool has_observed(const json& workload) {
-  return number_at(workload, "/status/observedGeneration", -1) >=
-         number_at(workload, "/metadata/generation", 0);
+// By the labels of component and site, which a workload and its pods have.
+using PodsOfPart = std::map<std::pair<std::string, std::string>, std::vector<ObjectPointer>>;
+
+std::pair<std::string, std::string> part_of(const json& object) {
+  return {label_of(object, kComponentLabel), label_of(object, kSiteLabel)};
+}
+
+std::string why_not_all_ready(const json& workload, uint32_t wanted, const PodsOfPart& pods_of) {
+  constexpr size_t kTold = 2;
+  const auto pods = pods_of.find(part_of(workload));
+  const uint32_t made = pods == pods_of.end() ? 0 : static_cast<uint32_t>(pods->second.size());
+  std::vector<std::string> parts;
+  if (std::string why = why_without_pods(workload, made, wanted); !why.empty())
+    parts.push_back(std::move(why));
+  for (uint32_t i = 0; i < made; ++i)
+    if (std::string why = why_not_ready(*pods->second[i]); !why.empty()) parts.push_back(std::move(why));
+  return told(parts, kTold);
 }
 
 void add_workloads(const std::vector<ObjectPointer>& objects, const std::string& wanted,
-                   const std::string& ready, std::vector<WorkloadView>& views) {
+                   const std::string& ready, const PodsOfPart& pods_of, std::vector<WorkloadView>& views) {
   for (const ObjectPointer& object : objects) {
     WorkloadView view;
     if (!component_of(*object, view.component)) continue;
@@ -58,6 +73,10 @@ void add_workloads(const std::vector<ObjectPointer>& objects, const std::string&
     view.ready = std::min(view.wanted, count_at(*object, ready));
     // A DaemonSet without pods has nothing to say before its controller has seen it.
     if (wanted != "/spec/replicas" && !has_observed(*object)) view.wanted = std::max(view.wanted, 1u);
+    if (view.ready < view.wanted) view.why = why_not_all_ready(*object, view.wanted, pods_of);
+    if (is_of(*object, kCsiMounterComponent) && has_observed(*object))
+      view.old_mounters =
+          view.wanted - std::min(view.wanted, count_at(*object, "/status/updatedNumberScheduled"));
     views.push_back(std::move(view));
   }
 }
@@ -98,8 +117,7 @@ void trim_node(json& node) {
 void trim_pod(json& pod) {
   if (const auto metadata = pod.find("metadata"); metadata != pod.end()) metadata->erase("annotations");
   if (const auto spec = pod.find("spec"); spec != pod.end()) keep_only(*spec, {"nodeName"});
-  const auto status = pod.find("status");
-  if (status != pod.end()) keep_only(*status, {"phase", "conditions"});
+  if (const auto status = pod.find("status"); status != pod.end()) trim_pod_status(*status);
 }
 
 bool belongs_to(const json& object, const ClusterIdentity& cluster) {
@@ -115,10 +133,15 @@ bool belongs_to(const json& object, const ClusterIdentity& cluster) {
 }
 
 std::vector<WorkloadView> workload_views(const FoundObjects& found) {
+  PodsOfPart pods;
+  for (const ObjectPointer& pod : found.pods) {
+    const std::string phase = text_at(*pod, "/status/phase");  // an evicted one may stay beside its successor
+    if (phase != "Failed" && phase != "Succeeded") pods[part_of(*pod)].push_back(pod);
+  }
   std::vector<WorkloadView> views;
-  add_workloads(found.stateful_sets, "/spec/replicas", "/status/readyReplicas", views);
-  add_workloads(found.deployments, "/spec/replicas", "/status/readyReplicas", views);
-  add_workloads(found.daemon_sets, "/status/desiredNumberScheduled", "/status/numberReady", views);
+  add_workloads(found.stateful_sets, "/spec/replicas", "/status/readyReplicas", pods, views);
+  add_workloads(found.deployments, "/spec/replicas", "/status/readyReplicas", pods, views);
+  add_workloads(found.daemon_sets, "/status/desiredNumberScheduled", "/status/numberReady", pods, views);
   return views;
 }
 
@@ -159,6 +182,7 @@ std::vector<CoreServerPod> server_pods(const FoundObjects& found, const std::str
     if (revision == newest_revision.end()) continue;
     pods.push_back({.name = name_of(*pod),
                     .site = label_of(*pod, kSiteLabel),
+                    .node = text_at(*pod, "/spec/nodeName"),
                     .ordinal = ordinal_of(*pod),
                     .ready = has_true_condition(*pod, "Ready"),
                     .up_to_date = revision->second.empty() ||

@@ -7,12 +7,6 @@
 #include "operator/reconcile/resource_kinds.h"
 
 namespace shima {
-namespace {
-
-bool is_lost(const NodeView& node) { return node.out_of_service && !node.ready; }
-
-}  // namespace
-
 std::vector<std::string> lost_nodes(const std::vector<NodeView>& nodes) {
   std::vector<std::string> lost;
   for (const NodeView& node : nodes)

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "common/kubernetes/object_cache.h"
 #include "common/kubernetes/resource_path.h"
@@ -22,6 +23,8 @@ class ObjectCalls {
 
   virtual Result<nlohmann::json> get(const ResourceKind& kind, const std::string& name_space,
                                      const std::string& name) = 0;
+  // All that there are, in all namespaces: a call for each 500.
+  virtual Result<std::vector<nlohmann::json>> list(const ResourceKind& kind) = 0;
   virtual Result<nlohmann::json> apply(const ResourceKind& kind, const nlohmann::json& object) = 0;
   virtual Result<nlohmann::json> apply_status(const ResourceKind& kind, const nlohmann::json& object) = 0;
   virtual Result<nlohmann::json> create(const ResourceKind& kind, const nlohmann::json& object) = 0;

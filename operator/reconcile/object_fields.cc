@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "common/kubernetes/leader_lease.h"
 #include "common/kubernetes/resource_path.h"
 
 namespace shima {
@@ -62,6 +63,13 @@ std::string label_of(const json& object, const std::string& key) {
   return found != labels->end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::string annotation_of(const json& object, const std::string& key) {
+  const json* annotations = value_at(object, "/metadata/annotations");
+  if (!annotations || !annotations->is_object()) return {};
+  const auto found = annotations->find(key);
+  return found != annotations->end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 bool is_ending(const json& object) { return value_at(object, "/metadata/deletionTimestamp") != nullptr; }
 
 bool has_true_condition(const json& object, const std::string& type) {
@@ -86,6 +94,8 @@ bool is_owned_by(const json& object, const std::string& uid) {
     if (text_at(each, "/uid") == uid) return true;
   return false;
 }
+
+std::string whole_seconds(uint64_t wall_us) { return micro_time(wall_us).substr(0, 19) + "Z"; }
 
 uint64_t json_hash(const json& value) {  // FNV-1a, 64 bits
   uint64_t hash = 0xcbf29ce484222325;

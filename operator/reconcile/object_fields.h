@@ -20,6 +20,7 @@ std::string name_of(const nlohmann::json& object);
 std::string namespace_of(const nlohmann::json& object);
 std::string key_of(const nlohmann::json& object);  // object_key()
 std::string label_of(const nlohmann::json& object, const std::string& key);
+std::string annotation_of(const nlohmann::json& object, const std::string& key);
 bool is_ending(const nlohmann::json& object);  // metadata.deletionTimestamp is set
 // status.conditions: whether one of `type` has status True.
 bool has_true_condition(const nlohmann::json& object, const std::string& type);
@@ -32,5 +33,8 @@ bool is_owned_by(const nlohmann::json& object, const std::string& uid);
 // notes itself. The same for the same content, also after a restart of the operator.
 uint64_t written_hash(const nlohmann::json& object);
 uint64_t json_hash(const nlohmann::json& value);
+
+// RFC 3339, UTC, whole seconds, as metav1.Time wants it.
+std::string whole_seconds(uint64_t wall_us);
 
 }  // namespace shima

@@ -12,7 +12,12 @@ const ResourceKind kPod{"v1", "Pod", "pods", true};
 const ResourceKind kStatefulSet{"apps/v1", "StatefulSet", "statefulsets", true};
 const ResourceKind kDeployment{"apps/v1", "Deployment", "deployments", true};
 const ResourceKind kDaemonSet{"apps/v1", "DaemonSet", "daemonsets", true};
+const ResourceKind kDisruptionBudget{"policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true};
 const ResourceKind kConfigMap{"v1", "ConfigMap", "configmaps", true};
+const ResourceKind kService{"v1", "Service", "services", true};
+const ResourceKind kPersistentVolume{"v1", "PersistentVolume", "persistentvolumes", false};
+const ResourceKind kClaim{"v1", "PersistentVolumeClaim", "persistentvolumeclaims", true};
+const ResourceKind kVolumeAttachment{"storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", false};
 const ResourceKind kEvent{"events.k8s.io/v1", "Event", "events", true};
 
 const std::vector<ResourceKind> kOptional{
@@ -27,9 +32,9 @@ std::vector<ResourceKind> make_owned() {
       {"rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", true},
       {"rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false},
       {"rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", false},
-      {"v1", "Service", "services", true},
-      {"v1", "PersistentVolume", "persistentvolumes", false},
-      {"policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true},
+      kService,
+      kPersistentVolume,
+      kDisruptionBudget,
       {"networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", true},
       kStatefulSet,
       kDeployment,
@@ -51,8 +56,13 @@ const ResourceKind& pod_kind() { return kPod; }
 const ResourceKind& stateful_set_kind() { return kStatefulSet; }
 const ResourceKind& deployment_kind() { return kDeployment; }
 const ResourceKind& daemon_set_kind() { return kDaemonSet; }
+const ResourceKind& disruption_budget_kind() { return kDisruptionBudget; }
 const ResourceKind& event_kind() { return kEvent; }
 const ResourceKind& config_map_kind() { return kConfigMap; }
+const ResourceKind& service_kind() { return kService; }
+const ResourceKind& persistent_volume_kind() { return kPersistentVolume; }
+const ResourceKind& claim_kind() { return kClaim; }
+const ResourceKind& volume_attachment_kind() { return kVolumeAttachment; }
 const std::vector<ResourceKind>& owned_kinds() { return kOwned; }
 const std::vector<ResourceKind>& optional_kinds() { return kOptional; }
 

@@ -17,8 +17,13 @@ const ResourceKind& pod_kind();
 const ResourceKind& stateful_set_kind();
 const ResourceKind& deployment_kind();
 const ResourceKind& daemon_set_kind();
+const ResourceKind& disruption_budget_kind();
 const ResourceKind& event_kind();
 const ResourceKind& config_map_kind();
+const ResourceKind& service_kind();
+const ResourceKind& persistent_volume_kind();
+const ResourceKind& claim_kind();  // PersistentVolumeClaim
+const ResourceKind& volume_attachment_kind();
 
 // What desired_objects() makes, those first on which others depend; without Nodes. What is among these, bears
 // a cluster's labels, is not wanted and does not stand for data (kKeepLabel) is deleted: so never

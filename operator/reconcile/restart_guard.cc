@@ -60,8 +60,13 @@ bool RestartGuard::is_pending(const std::string& uid, bool ending, uint64_t now_
 }
 
 HealthView told_health(const CoreSnapshot& snapshot, uint64_t now_ms) {
-  if (!snapshot.health.answered || now_ms <= snapshot.taken_ms + RestartGuard::kMaxAgeMs)
-    return snapshot.health;
+  if (!snapshot.health.answered) {
+    // What each endpoint said differs from look to look, and the status would with it.
+    HealthView silent = snapshot.health;
+    silent.error = silent.error.substr(0, silent.error.find("; tried "));
+    return silent;
+  }
+  if (now_ms <= snapshot.taken_ms + RestartGuard::kMaxAgeMs) return snapshot.health;
   return unknown("their last answer is too old");
 }
 

@@ -35,6 +35,12 @@ class RestartGuard {
   // Whether the pod that was told to go last is still there as if nothing had happened. `uid`: of the pod of
   // that name as the watch has it; empty: there is none.
   bool is_pending(const std::string& uid, bool ending, uint64_t now_ms) const;
+  // A budget lets core servers be evicted, or may do so still.
+  void budget_is_open(uint64_t now_ms) { budget_open_ms_ = now_ms; }
+  // Whether who went by a budget before it was shut has been seen to go.
+  bool budgets_are_shut(uint64_t now_ms) const {
+    return budget_open_ms_ == 0 || now_ms >= budget_open_ms_ + kUnseenMs;
+  }
   const std::string& restarted_pod() const { return pod_; }
 
  private:
@@ -44,6 +50,7 @@ class RestartGuard {
   std::map<std::string, uint64_t> unready_ms_;  // pods of the newest revision: since when they are not ready
   std::string pod_, uid_;
   uint64_t told_ms_ = 0;
+  uint64_t budget_open_ms_ = 0;  // the last time; 0: never
 };
 
 // How old a snapshot may be for what is told to people.

@@ -1,4 +1,6 @@
+#include "operator/desired/access_addresses.h"
 #include "operator/desired/cluster_plan.h"
+#include "operator/desired/etcd_begun.h"
 #include "operator/desired/etcd_record.h"
 #include "operator/desired/object_labels.h"
 #include "operator/reconcile/cluster_pass.h"
@@ -10,16 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-json record_pointer(const ClusterPass& pass) {
-  return {{"kind", "ConfigMap"},
-          {"metadata", {{"namespace", pass.identity.name_space}, {"name", kEtcdRecordName}}}};
-}
-
-Result<json> find_record(ClusterPass& pass) {
-  const std::string& name_space = pass.identity.name_space;
-  if (const ObjectPointer seen = pass.view.get(config_map_kind(), object_key(name_space, kEtcdRecordName)))
-    return *seen;
-  return pass.calls.get(config_map_kind(), name_space, kEtcdRecordName);
+json record_pointer(const ClusterPass& pass, const char* name = kEtcdRecordName) {
+  return {{"kind", "ConfigMap"}, {"metadata", {{"namespace", pass.identity.name_space}, {"name", name}}}};
 }
 
 // A cluster that has been in use is not given an etcd that knows nothing.
@@ -67,6 +61,12 @@ bool choose_and_record(ClusterPass& pass, const ShimaClusterSpec& spec, Observed
 
 }  // namespace
 
+Result<json> find_record(ClusterPass& pass, const char* name) {
+  const std::string& name_space = pass.identity.name_space;
+  if (const ObjectPointer seen = pass.view.get(config_map_kind(), object_key(name_space, name))) return *seen;
+  return pass.calls.get(config_map_kind(), name_space, name);
+}
+
 bool was_used(const ClusterPass& pass) {
   const json& written = pass.state.status_answer;  // the watch may not have shown it yet
   if (true_at(*pass.object, "/status/wasReady")) return true;
@@ -82,7 +82,7 @@ bool settle_etcd_members(ClusterPass& pass, const ShimaClusterSpec& spec, Observ
   // labels, is enough.
   const bool of_others = !spec.etcd.endpoints.empty() && observed.etcd_members_of_site.empty();
   if (of_others && pass.state.has_no_etcd_record) return true;
-  const auto record = find_record(pass);
+  const auto record = find_record(pass, kEtcdRecordName);
   pass.state.has_no_etcd_record = !record && record.status().code() == Code::kNotFound;
   if (pass.state.has_no_etcd_record) return choose_and_record(pass, spec, observed);
   if (!record) {
@@ -99,15 +99,18 @@ bool settle_etcd_members(ClusterPass& pass, const ShimaClusterSpec& spec, Observ
   return true;
 }
 
-bool remove_etcd_record(ClusterPass& pass) {
-  const auto record = find_record(pass);
-  Status done = record.status();
-  if (record && label_of(*record, kClusterLabel) == pass.identity.name)
-    done = pass.calls.remove(config_map_kind(), pass.identity.name_space, kEtcdRecordName,
-                             text_at(*record, "/metadata/uid"));
-  if (done || done.code() == Code::kNotFound) return true;
-  pass.failed(record_pointer(pass), "delete", done);
-  return false;
+bool remove_records(ClusterPass& pass) {
+  for (const char* name : {kAccessAddressesName, kEtcdBegunName, kEtcdRecordName}) {
+    const auto record = find_record(pass, name);
+    Status done = record.status();
+    if (record && label_of(*record, kClusterLabel) == pass.identity.name)
+      done = pass.calls.remove(config_map_kind(), pass.identity.name_space, name,
+                               text_at(*record, "/metadata/uid"));
+    if (done || done.code() == Code::kNotFound) continue;
+    pass.failed(record_pointer(pass, name), "delete", done);
+    return false;
+  }
+  return true;
 }
 
 }  // namespace shima

@@ -40,7 +40,9 @@ void write_status(ClusterPass& pass) {
   const auto answer = pass.calls.apply_status(shima_cluster_kind(), object);
   if (!answer) {
     log(LogLevel::kWarning, "operator", told_object(object) + ": status: " + answer.status().to_string());
-    if (answer.status().code() == Code::kUnavailable) pass.api_is_away = true;
+    // Nobody is told then, so that the look counts as one that failed.
+    if (answer.status().code() == Code::kUnavailable || answer.status().code() == Code::kInternal)
+      pass.api_is_away = true;
     pass.look_again_after(5'000);
     return;
   }

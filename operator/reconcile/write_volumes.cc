@@ -10,6 +10,7 @@ using nlohmann::json;
 // The first refusal ends it: the others would be refused for the same reason, and there may be thousands.
 bool refused(ClusterPass& pass, const json& object, const Status& why) {
   pass.failed(object, "write", why);
+  log(LogLevel::kWarning, "operator", "write " + told_object(object) + ": " + why.message());
   return true;
 }
 
@@ -35,14 +36,16 @@ bool make_all(ClusterPass& pass, const VolumeChanges& changes) {
 
 void write_volumes(ClusterPass& pass) {
   ClusterState& state = pass.state;
-  if (!pass.snapshot->health.answered || pass.api_is_away || !pass.view.watched(shima_volume_kind())) return;
-  if (state.volumes_done == pass.snapshot->number && state.volumes_put_off == 0) return;
+  if (pass.api_is_away || !pass.view.watched(shima_volume_kind())) return;
+  const bool is_new = pass.snapshot->number == 0 || state.volumes_done != pass.snapshot->number;
+  if (!is_new && state.volumes_put_off == 0) return;
   ObjectMap found;
   const std::string prefix = pass.identity.name_space + "/";
   const ObjectMap all = pass.view.all(shima_volume_kind());
   for (auto each = all.lower_bound(prefix); each != all.end() && each->first.starts_with(prefix); ++each)
     found.insert(*each);
-  const VolumeChanges changes = state.volumes.changes(pass.identity, *pass.snapshot, found, pass.now_ms);
+  const VolumeChanges changes =
+      state.volumes.changes(pass.identity, *pass.snapshot, found, pass.now_ms, pass.wall_us);
   const bool was_refused = make_all(pass, changes);
   state.volumes_done = pass.snapshot->number;
   state.volumes_put_off = changes.put_off + changes.made.size();  // what was made gets its status next

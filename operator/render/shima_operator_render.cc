@@ -1,11 +1,13 @@
-// shima-operator-render: prints what the operator would make of a ShimaCluster. Exit codes: 0 printed, 1 a
-// file cannot be read or the ShimaCluster is wrong, 2 wrong options.
+// shima-operator-render: prints what the operator would make of a ShimaCluster; with --print-options, alone,
+// the declared options that charts/render writes into the charts' values. Exit codes: 0 printed, 1 a file
+// cannot be read or the ShimaCluster is wrong, 2 wrong options.
 #include <cstdio>
 #include <fstream>
 #include <sstream>
 
 #include "common/config/options.h"
 #include "common/program/server_program.h"
+#include "operator/render/declared_options.h"
 #include "operator/render/json_text.h"
 #include "operator/render/rendering.h"
 #include "operator/render/yaml_document.h"
@@ -18,7 +20,8 @@ using Type = OptionType;
 
 constexpr char kProgram[] = "shima-operator-render";
 constexpr char kSummary[] =
-    "Prints the Kubernetes objects that the operator would make of a ShimaCluster, as a List in JSON.";
+    "Prints the Kubernetes objects that the operator would make of a ShimaCluster, as a List in JSON. With "
+    "--print-options alone: the options that the charts' values may have, as JSON.";
 constexpr size_t kMaxFileBytes = 64u << 20;
 
 const std::vector<OptionSpec>& option_specs() {
@@ -75,6 +78,10 @@ Status print(const Config& config) {
 }
 
 int run(int argc, const char* const* argv) {
+  if (argc == 2 && std::string(argv[1]) == "--print-options") {
+    printf("%s\n", json_text(declared_options()).c_str());
+    return 0;
+  }
   CommandLine line;
   const auto answered =
       server_program::read_command_line(kProgram, kSummary, option_specs(), argc, argv, line);

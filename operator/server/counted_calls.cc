@@ -33,6 +33,14 @@ Result<nlohmann::json> CountedCalls::get(const ResourceKind& kind, const std::st
   return counted("get", [&] { return client_.get(kind, name_space, name); });
 }
 
+Result<std::vector<nlohmann::json>> CountedCalls::list(const ResourceKind& kind) {
+  return counted("list", [&]() -> Result<std::vector<nlohmann::json>> {
+    auto all = client_.list(kind, {});
+    if (!all) return all.status();
+    return std::move(all->items);
+  });
+}
+
 Result<nlohmann::json> CountedCalls::apply(const ResourceKind& kind, const nlohmann::json& object) {
   return counted("apply", [&] { return client_.apply(kind, object, kFieldManager); });
 }

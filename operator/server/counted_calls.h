@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/kubernetes/api_client.h"
 #include "operator/reconcile/object_api.h"
@@ -24,6 +25,7 @@ class CountedCalls final : public ObjectCalls {
 
   Result<nlohmann::json> get(const ResourceKind& kind, const std::string& name_space,
                              const std::string& name) override;
+  Result<std::vector<nlohmann::json>> list(const ResourceKind& kind) override;
   Result<nlohmann::json> apply(const ResourceKind& kind, const nlohmann::json& object) override;
   Result<nlohmann::json> apply_status(const ResourceKind& kind, const nlohmann::json& object) override;
   Result<nlohmann::json> create(const ResourceKind& kind, const nlohmann::json& object) override;

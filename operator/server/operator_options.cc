@@ -30,6 +30,10 @@ std::vector<OptionSpec> make_specs() {
       {.name = "lease-namespace",
        .help = "Namespace of the Lease; without it: that of the credentials, and shima-system if they say "
                "none."},
+      {.name = "image",
+       .help =
+           "Image that this program runs from, of which etcd's pods take shima-etcd-guard; without it: that "
+           "of the ShimaCluster, which then must not be older than this program."},
       {.name = "identity",
        .help = "Name of this process in the Lease and in Events; without it: the host's name, which in a "
                "pod is the pod's."},
@@ -95,6 +99,16 @@ Status take_lease(const Config& config, OperatorOptions& o) {
   return Status::ok();
 }
 
+Status take_image(const Config& config, OperatorOptions& o) {
+  o.image = config.text("image");
+  constexpr size_t kMostBytes = 512;
+  if (o.image.size() <= kMostBytes && o.image.find_first_of(" \t\r\n") == std::string::npos)
+    return Status::ok();
+  return refuse(config, "image",
+                "found \"" + o.image.substr(0, 64) +
+                    "\", wanted an image of at most 512 characters without blanks, as in shima/shima:0.1.0");
+}
+
 }  // namespace
 
 const std::vector<OptionSpec>& operator_option_specs() {
@@ -114,6 +128,7 @@ Result<OperatorOptions> operator_options_from(const Config& config) {
     o.namespaces.insert(name);
   }
   SHIMA_RETURN_IF_ERROR(take_lease(config, o));
+  SHIMA_RETURN_IF_ERROR(take_image(config, o));
   o.health_interval_ms = config.number("health-interval");
   o.settle_ms = config.number("upgrade-settle");
   o.metrics_address = config.text("metrics-address");

@@ -22,6 +22,7 @@ struct OperatorOptions {
   bool leader_election = true;
   std::string lease_name;
   std::string lease_namespace;  // empty: that of the credentials
+  std::string image;            // that this process runs from; empty: none, or nobody said so
   std::string identity;         // of this process among others: its pod's name
   uint64_t health_interval_ms = 10'000;
   uint64_t settle_ms = 10'000;

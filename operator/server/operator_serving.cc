@@ -52,6 +52,12 @@ ElectionOptions election_of(const OperatorOptions& options, const ApiAccess& acc
           .identity = options.identity + "_" + std::to_string(random()) + std::to_string(random())};
 }
 
+// Empty: not known. In a pod its credentials say it.
+std::string own_namespace(const OperatorOptions& options, const ApiAccess& access) {
+  const bool told_by_pod = options.kubeconfig.empty() && !access.name_space.empty();
+  return told_by_pod || options.lease_namespace.empty() ? access.name_space : options.lease_namespace;
+}
+
 // The parts of a running operator, each of which outlives those below it.
 class Operator {
  public:
@@ -65,7 +71,7 @@ class Operator {
         reconciler_(
             calls_, watches_, [this] { return api_kinds_; },
             [](const std::vector<std::string>& endpoints) { return make_core_servers(endpoints); },
-            reconciler_options(options, [this] { return may_act(); }), {real_clock(), wall_us},
+            reconciler_options(options, access, [this] { return may_act(); }), {real_clock(), wall_us},
             [this](const std::string& key) { loop_.wake(key); }) {
     if (options.leader_election)
       election_ = std::make_unique<LeaderElection>(
@@ -93,9 +99,12 @@ class Operator {
   }
 
  private:
-  static ReconcilerOptions reconciler_options(const OperatorOptions& options, std::function<bool()> may_act) {
+  static ReconcilerOptions reconciler_options(const OperatorOptions& options, const ApiAccess& access,
+                                              std::function<bool()> may_act) {
     ReconcilerOptions made{.instance = options.identity,
                            .namespaces = options.namespaces,
+                           .image = options.image,
+                           .name_space = own_namespace(options, access),
                            .settle_ms = options.settle_ms,
                            .may_act = std::move(may_act)};
     made.core_watch.interval_ms = options.health_interval_ms;

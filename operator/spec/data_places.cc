@@ -1,6 +1,7 @@
 #include "operator/spec/data_places.h"
 
 #include <algorithm>
+#include <regex>
 
 #include "operator/spec/field_reader.h"
 #include "operator/spec/label_syntax.h"
@@ -65,6 +66,11 @@ Result<DataPlace> read_data_place(const nlohmann::json& object, const std::strin
   } else if (!is_plain_path(place.host_path)) {
     return {Code::kInvalidArgument,
             path + ".hostPath: found " + shown(place.host_path) + ", wanted " + kPlainPathWanted};
+  } else if (std::regex_search(place.host_path, std::regex(kSystemDirectories))) {
+    return {Code::kInvalidArgument,
+            path + ".hostPath: found " + shown(place.host_path) +
+                ", a directory of the host's system, whose owner would change; wanted one that nothing else "
+                "uses, as in /srv/shima/disk-0"};
   }
   return place;
 }

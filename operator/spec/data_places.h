@@ -15,6 +15,14 @@ namespace shima {
 inline constexpr char kPlainPathWanted[] =
     "an absolute path without //, /./, /../ or a slash at its end, and not the root";
 
+// ECMAScript and RE2: what the host's own programs use, and folders whose owner must not change. The CRD has
+// the same.
+inline constexpr char kSystemDirectories[] =
+    "^/(bin|boot|dev|etc|lib[0-9x]*|proc|root|run|sbin|sys|tmp|usr)(/|$)"
+    "|^/(home|media|mnt|opt|srv|var)$|^/opt/cni(/|$)"
+    "|^/var/(cache|lib|log|run|spool|tmp)$|^/var/(cache|log|run|spool|tmp)/"
+    "|^/var/lib/(apt|cni|containerd|containers|crio|docker|dpkg|etcd|kubelet|rancher|systemd)(/|$)";
+
 // Paths that are compared with others have one spelling.
 bool is_plain_path(const std::string& path);
 

@@ -16,6 +16,24 @@ std::string joined(const std::set<std::string>& names) {
   return text;
 }
 
+bool says_nothing(const nlohmann::json& value) {
+  switch (value.type()) {
+    case nlohmann::json::value_t::boolean:
+      return !value.get<bool>();
+    case nlohmann::json::value_t::string:
+      return value.get_ref<const std::string&>().empty();
+    case nlohmann::json::value_t::number_integer:
+    case nlohmann::json::value_t::number_unsigned:
+    case nlohmann::json::value_t::number_float:
+      return value == 0;
+    case nlohmann::json::value_t::array:
+    case nlohmann::json::value_t::object:
+      return std::all_of(value.begin(), value.end(), says_nothing);
+    default:
+      return value.is_null();
+  }
+}
+
 }  // namespace
 
 std::string shown(const nlohmann::json& value) {
@@ -154,7 +172,7 @@ const nlohmann::json* FieldReader::items(const std::string& name, size_t max_ite
 Status FieldReader::finish() {
   if (failed()) return status_;
   for (const auto& [name, value] : object_.items()) {
-    if (!known_.contains(name))
+    if (!known_.contains(name) && !says_nothing(value))
       return {Code::kInvalidArgument,
               path_of(name) + ": there is no such field; known are " + joined(known_)};
   }

@@ -1,7 +1,8 @@
 // FieldReader: takes the fields of one JSON object, each checked, and says what is wrong by the field's path.
 //
 // PURE. A field that is absent or null leaves the variable as it is (its default). After the first error
-// nothing more is read; finish() returns that error, or names a field that nobody asked for. Errors:
+// nothing more is read; finish() returns that error, or names a field that nobody asked for. One that says
+// nothing (null, false, 0, empty, or made of such) is passed over: a newer definition's default. Errors:
 // kInvalidArgument as "spec.coreServers.perSite: found 99, wanted a number from 1 to 64".
 #pragma once
 

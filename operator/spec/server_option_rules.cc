@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "accessserver/options/access_options.h"
-#include "common/config/options.h"
 #include "coreserver/options/server_options.h"
 #include "csi/controller/class_parameters.h"
 
@@ -61,6 +60,15 @@ Status check_each(const std::vector<OptionSpec>& specs, const std::vector<std::s
   return Status::ok();
 }
 
+std::vector<OptionSpec> free_of(const std::vector<OptionSpec>& specs, const std::vector<std::string>& ours) {
+  std::vector<OptionSpec> free;
+  for (const OptionSpec& spec : specs) {
+    const bool file_only = spec.type == OptionType::kStringMap || spec.type == OptionType::kSectionList;
+    if (!file_only && !is_set_by_operator(spec.name, ours)) free.push_back(spec);
+  }
+  return free;
+}
+
 std::vector<std::string> flags_with(std::vector<std::string> flags, const Texts& options) {
   for (const auto& [name, value] : options) flags.push_back("--" + name + "=" + value);
   return flags;
@@ -87,6 +95,14 @@ Status check_access_server_options(const Texts& options, const std::string& path
   if (!config) return config.status().with_context(path);
   const auto together = access_options_from(*config);
   return together ? Status::ok() : together.status().with_context(path);
+}
+
+std::vector<OptionSpec> free_core_server_options() {
+  return free_of(server_option_specs(), kSetForCoreServers);
+}
+
+std::vector<OptionSpec> free_access_server_options() {
+  return free_of(access_option_specs(), kSetForAccessServers);
 }
 
 Status check_class_parameters(const Texts& parameters, const std::string& path) {

@@ -8,7 +8,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
+#include "common/config/options.h"
 #include "common/status/status.h"
 
 namespace shima {
@@ -16,6 +18,10 @@ namespace shima {
 Status check_core_server_options(const std::map<std::string, std::string>& options, const std::string& path);
 Status check_access_server_options(const std::map<std::string, std::string>& options,
                                    const std::string& path);
+// What may stand in `options`: declared by the program, possible as a flag, and not set by the operator.
+std::vector<OptionSpec> free_core_server_options();
+std::vector<OptionSpec> free_access_server_options();
+
 Status check_class_parameters(const std::map<std::string, std::string>& parameters, const std::string& path);
 
 }  // namespace shima

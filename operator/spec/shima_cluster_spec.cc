@@ -17,7 +17,9 @@ using Json = nlohmann::json;
 constexpr size_t kMaxSites = 64;
 constexpr size_t kMaxDisks = 16;
 constexpr size_t kMaxEtcdEndpoints = 16;
+constexpr size_t kMaxEtcdSites = 7;
 constexpr size_t kMaxClasses = 32;
+constexpr size_t kMaxPullSecrets = 16;
 constexpr size_t kMaxLabels = 16;
 constexpr size_t kMaxTolerations = 32;
 constexpr size_t kMaxOptions = 64;
@@ -168,6 +170,17 @@ bool is_endpoint(const std::string& text) {
   return std::stoul(port) >= 1 && std::stoul(port) <= 65535;
 }
 
+void read_etcd_sites(FieldReader& fields, EtcdSpec& out) {
+  fields.texts("sites", out.sites, kMaxEtcdSites);
+  if (!out.sites.empty() && !out.endpoints.empty())
+    fields.refuse("sites", "has no meaning with `endpoints`; leave one of the two out");
+  for (const std::string& site : out.sites)
+    if (site.empty() || !valid_label_value(site))
+      fields.refuse("sites", "found " + shown(site) + ", wanted names of sites");
+  if (std::set<std::string>(out.sites.begin(), out.sites.end()).size() != out.sites.size())
+    fields.refuse("sites", "found a site twice, wanted each once");
+}
+
 Status read_etcd(const Json& object, const std::string& path, EtcdSpec& out) {
   FieldReader fields(object, path);
   fields.texts("endpoints", out.endpoints, kMaxEtcdEndpoints);
@@ -188,6 +201,7 @@ Status read_etcd(const Json& object, const std::string& path, EtcdSpec& out) {
     fields.take(place.status());
   }
   fields.labels("witnessSelector", out.witness_selector, kMaxLabels);
+  read_etcd_sites(fields, out);
   return fields.finish();
 }
 
@@ -248,6 +262,20 @@ void check_directories(FieldReader& fields, const ShimaClusterSpec& spec) {
                       " overlap; each disk, and etcd's data, needs a directory of its own");
 }
 
+// Objects with a name each, as in a pod.
+void read_pull_secrets(FieldReader& fields, std::vector<std::string>& out) {
+  const Json* secrets = fields.items("imagePullSecrets", kMaxPullSecrets);
+  for (size_t i = 0; secrets && i < secrets->size(); ++i) {
+    std::string name;
+    FieldReader secret((*secrets)[i], at(fields.path_of("imagePullSecrets"), i));
+    secret.text("name", name);
+    if (!valid_object_name(name))
+      secret.refuse("name", "found " + shown(name) + ", wanted the name of a Secret");
+    fields.take(secret.finish());
+    out.push_back(name);
+  }
+}
+
 const Json& section_or_empty(FieldReader& fields, const std::string& name) {
   static const Json empty = Json::object();
   const Json* found = fields.section(name);
@@ -261,6 +289,7 @@ Result<ShimaClusterSpec> read_cluster_spec(const Json& object) {
   FieldReader fields(object, "spec");
   take_image(fields, "image", spec.image);
   fields.choice("imagePullPolicy", spec.image_pull_policy, {"Always", "IfNotPresent", "Never"});
+  read_pull_secrets(fields, spec.image_pull_secrets);
   fields.boolean("trial", spec.trial);
   const auto read = [&](const char* name, auto function) {
     const Json& section = section_or_empty(fields, name);

@@ -78,6 +78,7 @@ struct EtcdSpec {
   std::string image = "quay.io/coreos/etcd:v3.5.21";
   DataPlace data;  // needed by an own one; neither field is said with `endpoints`
   std::map<std::string, std::string> witness_selector;  // nodes for the third member of a two-site cluster
+  std::vector<std::string> sites;  // that an own one's members are at; empty: chosen; 1 to 7, each once
 
   bool operator==(const EtcdSpec&) const = default;
 };
@@ -108,6 +109,7 @@ struct CsiSpec {
 struct ShimaClusterSpec {
   std::string image = "shima/shima:0.1.0";  // has all of our programs
   std::string image_pull_policy = "IfNotPresent";
+  std::vector<std::string> image_pull_secrets;  // of the ShimaCluster's namespace
   bool trial = false;  // one node is enough: servers share hosts, and one etcd member will do
   TopologySpec topology;
   CoreServersSpec core_servers;

@@ -12,15 +12,6 @@ const json* find(const json& list, const std::string& type) {
   return nullptr;
 }
 
-// Not in the middle of a character of several bytes: the API takes valid UTF-8 only.
-std::string cut(std::string text) {
-  if (text.size() <= kMaxConditionMessageBytes) return text;
-  size_t end = kMaxConditionMessageBytes - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  text.resize(end);
-  return text + "...";
-}
-
 }  // namespace
 
 Conditions::Conditions(const json& previous, int64_t generation, std::string now)
@@ -28,11 +19,25 @@ Conditions::Conditions(const json& previous, int64_t generation, std::string now
 
 void Conditions::set(const std::string& type, bool is_true, const std::string& reason,
                      const std::string& message) {
-  const std::string status = is_true ? "True" : "False";
+  add(type, is_true ? "True" : "False", reason, message);
+}
+
+void Conditions::set_unknown(const std::string& type, const std::string& reason, const std::string& message) {
+  add(type, "Unknown", reason, message);
+}
+
+bool Conditions::keep(const std::string& type) {
+  const json* before = find(previous_, type);
+  if (before) list_.push_back(*before);
+  return before != nullptr;
+}
+
+void Conditions::add(const std::string& type, const std::string& status, const std::string& reason,
+                     const std::string& message) {
   json condition{{"type", type},
                  {"status", status},
                  {"reason", reason},
-                 {"message", cut(message)},
+                 {"message", shortened(message, kMaxConditionMessageBytes)},
                  {"observedGeneration", generation_},
                  {"lastTransitionTime", now_}};
   const json* before = find(previous_, type);
@@ -40,6 +45,14 @@ void Conditions::set(const std::string& type, bool is_true, const std::string& r
       before->value("lastTransitionTime", json()).is_string())
     condition["lastTransitionTime"] = before->at("lastTransitionTime");
   list_.push_back(std::move(condition));
+}
+
+std::string shortened(std::string text, size_t most_bytes) {
+  if (text.size() <= most_bytes) return text;
+  size_t end = most_bytes - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  return text + "...";
 }
 
 std::string told(const std::vector<std::string>& parts, size_t shown) {

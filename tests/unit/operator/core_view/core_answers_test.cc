@@ -37,10 +37,12 @@ volume::v1::VolumeSummary summary(const std::string& name, const Names& nodes = 
   return out;
 }
 
-replication::v1::ShowGroupsReply groups(uint32_t primaries, uint64_t lag_bytes, double lag_seconds) {
+replication::v1::ShowGroupsReply groups(uint32_t primaries, uint64_t lag_bytes, double lag_seconds,
+                                        uint32_t first = 0) {
   replication::v1::ShowGroupsReply reply;
   for (uint32_t i = 0; i < primaries; ++i) {
     auto* group = reply.add_groups();
+    group->set_index(first + i);
     group->set_role(cluster::v1::MEMBER_ROLE_PRIMARY);
     group->set_block_bytes(100);
     auto* local = group->add_members();
@@ -55,6 +57,65 @@ replication::v1::ShowGroupsReply groups(uint32_t primaries, uint64_t lag_bytes, 
     remote->set_lag_seconds(lag_seconds * (i + 1));
   }
   return reply;
+}
+
+stats::v1::GetStatsReply numbers(const std::map<std::string, double>& values) {
+  stats::v1::GetStatsReply reply;
+  for (const auto& [name, value] : values) {
+    auto* added = reply.add_values();
+    added->set_name(name);
+    added->set_value(value);
+  }
+  return reply;
+}
+
+// By the names that coreserver/driver/replication_totals.cc gives.
+TEST(CoreAnswers, AServerTellsOfItsGroups) {
+  const ServerReplication all = replication_from("a/core-0", "0.1.0",
+                                                 numbers({{"primary_groups", 18},
+                                                          {"primary_groups_not_serving", 1},
+                                                          {"primary_groups_without_second_copy", 2},
+                                                          {"remote_members_away", 3},
+                                                          {"remote_members_not_whole", 4},
+                                                          {"greatest_remote_lag_bytes", 5e9},
+                                                          {"greatest_remote_lag_ms", 6000}}));
+  EXPECT_EQ(all, (ServerReplication{.server = "a/core-0",
+                                    .told = true,
+                                    .not_serving = 1,
+                                    .without_second_copy = 2,
+                                    .remotes_away = 3,
+                                    .remotes_not_whole = 4,
+                                    .lag_bytes = 5'000'000'000,
+                                    .lag_ms = 6000}));
+}
+
+TEST(CoreAnswers, WhatAnOlderServerDoesNotTellIsNoReasonToWait) {
+  EXPECT_EQ(
+      replication_from("a/core-0", "0.1.0", numbers({{"primary_groups", 9}, {"remote_members_away", 3}})),
+      (ServerReplication{.server = "a/core-0", .told = true, .remotes_away = 3}));
+  EXPECT_EQ(replication_from("a/core-0", "", numbers({{"reads", 9}})),
+            (ServerReplication{.server = "a/core-0", .told = false}));
+}
+
+TEST(CoreAnswers, AServerThatDoesNotTellOfItsGroupsSaysWhy) {
+  EXPECT_EQ(replication_from("a/core-0", "0.1.0", numbers({{"reads", 9}})).error,
+            "its groups do not answer in time");
+  EXPECT_EQ(replication_from("a/core-0", "", Status(Code::kUnavailable, "connection refused")).error,
+            "connection refused");
+}
+
+TEST(CoreAnswers, ADiskThatIsFullIsNamed) {
+  stats::v1::GetStatsReply reply;
+  for (const auto& [path, full] : {std::pair("/disks/0", 0), std::pair("/disks/1", 1)}) {
+    auto* disk = reply.add_disks();
+    disk->set_path(path);
+    for (const char* name : {"journal_syncs", "full"}) {
+      auto* value = disk->add_values();
+      value->set_name(name);
+      value->set_value(std::string_view(name) == "full" ? full : 7);
+    }
+  }
+  EXPECT_EQ(replication_from("a/core-0", "", reply).full_disks, Names{"/disks/1"});
 }
 
 TEST(CoreAnswers, HealthNamesTheVolumesThatAreNotWholeWithTheirReasons) {
@@ -77,13 +138,15 @@ TEST(CoreAnswers, HealthSaysWhyNobodyAnswered) {
 }
 
 TEST(CoreAnswers, VolumesComeByNameWithReasonsAndCopies) {
-  const std::map<std::string, VolumeCopies> copies{{"vm1", {.used_bytes = 7}}};
+  const std::map<std::string, KnownCopies> copies{
+      {"vm1", {.last = VolumeCopies{.used_bytes = 7}, .old = true}}};
   const auto volumes =
       volumes_from({summary("vm2", {"n2", "n1"}), summary("vm1")}, status_of({"vm1"}, {"vm2"}), copies);
   ASSERT_EQ(volumes.size(), 2u);
   EXPECT_EQ(volumes[0].name, "vm1");
   EXPECT_EQ(volumes[0].ack, "all");
   EXPECT_EQ(volumes[0].copies->used_bytes, 7u);
+  EXPECT_TRUE(volumes[0].copies_are_old);
   EXPECT_TRUE(volumes[0].reasons.empty());
   EXPECT_FALSE(volumes[1].copies);
   EXPECT_EQ(volumes[1].reasons, Names{"server b/core-0 is away"});
@@ -93,8 +156,10 @@ TEST(CoreAnswers, VolumesComeByNameWithReasonsAndCopies) {
 
 TEST(CoreAnswers, LagIsTheSumAndTheWorstOfTheGroups) {
   VolumeCopies copies;
-  EXPECT_EQ(add_groups(groups(2, 10, 1.5), copies), 2u);
-  EXPECT_EQ(add_groups(groups(1, 5, 9), copies), 1u);
+  std::set<uint32_t> told;
+  add_groups(groups(2, 10, 1.5), copies, told);
+  add_groups(groups(1, 5, 9, 2), copies, told);
+  EXPECT_EQ(told, (std::set<uint32_t>{0, 1, 2}));
   EXPECT_EQ(copies.used_bytes, 300u);
   ASSERT_EQ(copies.by_site.size(), 1u) << "the second copy at home is no other site's";
   const CopyView& copy = copies.by_site.at("b");
@@ -108,8 +173,37 @@ TEST(CoreAnswers, AServerThatIsNotThePrimaryTellsNothing) {
   replication::v1::ShowGroupsReply reply;
   reply.add_groups()->set_role(cluster::v1::MEMBER_ROLE_SECONDARY);
   VolumeCopies copies;
-  EXPECT_EQ(add_groups(reply, copies), 0u);
+  std::set<uint32_t> told;
+  add_groups(reply, copies, told);
+  EXPECT_TRUE(told.empty());
   EXPECT_EQ(copies, VolumeCopies{});
+}
+
+TEST(CoreAnswers, AGroupThatTwoServersAreThePrimaryOfIsCountedOnce) {
+  VolumeCopies copies;
+  std::set<uint32_t> told;
+  add_groups(groups(2, 10, 1), copies, told);
+  add_groups(groups(2, 10, 1), copies, told);
+  EXPECT_EQ(copies.used_bytes, 200u);
+}
+
+TEST(CoreAnswers, TheGroupOfTheMetadataIsOneOfAVolumesGroups) {
+  volume::v1::VolumeSummary volume = summary("vm1");
+  volume.set_groups(2);
+  EXPECT_FALSE(are_all_groups({}, volume));
+  EXPECT_FALSE(are_all_groups({1}, volume));
+  EXPECT_TRUE(are_all_groups({0, 1}, volume)) << "a server that is too old to say more";
+  volume.set_all_groups(3);
+  EXPECT_FALSE(are_all_groups({0, 1}, volume));
+  EXPECT_TRUE(are_all_groups({0, 1, 2}, volume));
+}
+
+TEST(CoreAnswers, HealthOfAVolumeIsKnownFromAServerThatReachesEtcdAndNamesIt) {
+  auto status = status_of({"vm1"}, {});
+  EXPECT_TRUE(volumes_from({summary("vm1")}, status, {})[0].health_known);
+  EXPECT_FALSE(volumes_from({summary("vm2")}, status, {})[0].health_known);
+  status.set_etcd_reachable(false);
+  EXPECT_FALSE(volumes_from({summary("vm1")}, status, {})[0].health_known);
 }
 
 TEST(CoreAnswers, OnlyLivingServersOfTheSiteAreAsked) {
@@ -147,6 +241,13 @@ TEST(VolumeRounds, GoesOnBehindAVolumeThatIsGone) {
   VolumeRounds rounds;
   rounds.next({"a", "b", "c"}, 2);
   EXPECT_EQ(rounds.next({"a", "c", "d"}, 2), (Names{"c", "d"}));
+}
+
+TEST(VolumeRounds, VolumesForWhichThereWasNoTimeComeFirst) {
+  VolumeRounds rounds;
+  EXPECT_EQ(rounds.next({"a", "b", "c"}, 3), (Names{"a", "b", "c"}));
+  rounds.go_on_after("a");
+  EXPECT_EQ(rounds.next({"a", "b", "c"}, 3), (Names{"b", "c", "a"}));
 }
 
 TEST(VolumeRounds, AsksNoneTwiceInALook) {

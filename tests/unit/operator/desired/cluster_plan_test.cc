@@ -27,6 +27,25 @@ TEST(EtcdMembers, AreThreeOrFive) {
   EXPECT_EQ(plan_of(SampleCluster({"a", "b", "c", "d", "e", "f"})).etcd_members.size(), 5u);
 }
 
+TEST(EtcdMembers, AreWhereTheSpecSaysSo) {
+  SampleCluster sample({"a", "b", "c", "d", "e"});
+  sample.spec.etcd.sites = {"e", "b", "c"};
+  EXPECT_EQ(plan_of(sample).etcd_members, (Members{{"b", 1}, {"c", 1}, {"e", 1}}));
+  sample.spec.etcd.sites = {"d"};
+  EXPECT_EQ(plan_of(sample).etcd_members, (Members{{"d", 3}}));
+  sample.spec.etcd.sites = {"a", "b", "z"};
+  EXPECT_TRUE(plan_of(sample).etcd_members.empty());
+  EXPECT_TRUE(refuses(plan_of(sample), "spec.etcd.sites names z, which has no nodes"));
+}
+
+TEST(EtcdMembers, StayWhereTheyAreWhatEverTheSpecSaysLater) {
+  SampleCluster sample({"a", "b", "c", "d"});
+  sample.observed.etcd_members_of_site = {{"a", 1}, {"b", 1}, {"c", 1}};
+  sample.spec.etcd.sites = {"b", "c", "d"};
+  EXPECT_EQ(plan_of(sample).etcd_members, (Members{{"a", 1}, {"b", 1}, {"c", 1}}));
+  EXPECT_TRUE(refuses(plan_of(sample), "spec.etcd.sites names d, where etcd has no member"));
+}
+
 TEST(EtcdMembers, OfATrialIsOne) {
   SampleCluster sample({"a"});
   sample.spec.trial = true;
@@ -168,11 +187,27 @@ TEST(Nodes, AreReadAsFarAsTheyCount) {
                 "conditions":[{"type":"DiskPressure","status":"True"},{"type":"Ready","status":"True"}]}})"));
   EXPECT_EQ(node.name, "n");
   EXPECT_EQ(node.internal_addresses, std::vector<std::string>{"10.0.0.1"});
-  EXPECT_TRUE(node.ready && node.unschedulable && node.out_of_service);
+  EXPECT_TRUE(node.ready && node.unschedulable && node.out_of_service && !node.to_be_deleted);
   const NodeView bare = read_node(nlohmann::json::parse(
       R"({"metadata":{"name":"n"},"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}})"));
   EXPECT_FALSE(bare.ready || bare.unschedulable || bare.out_of_service);
   EXPECT_TRUE(read_node(nlohmann::json::array()).name.empty());
+}
+
+TEST(Nodes, SayByTheirTaintsWhoKeepsAwayAndThatAnAutoscalerDeletesThem) {
+  const auto tainted = [](const char* key) {
+    return read_node(
+        {{"spec",
+          {{"taints", nlohmann::json::array({{{"key", key}, {"value", "v"}, {"effect", "NoSchedule"}}})}}}});
+  };
+  for (const char* key : {"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"}) {
+    EXPECT_TRUE(tainted(key).to_be_deleted) << key;
+    EXPECT_FALSE(tainted(key).unschedulable) << key << ": nobody has cordoned it";
+  }
+  const NodeView other = tainted("dedicated");
+  EXPECT_FALSE(other.to_be_deleted);
+  ASSERT_EQ(other.taints.size(), 1u);
+  EXPECT_EQ(other.taints[0].key + other.taints[0].value + other.taints[0].effect, "dedicatedvNoSchedule");
 }
 
 }  // namespace

@@ -75,11 +75,8 @@ TEST(DesiredObjects, BearWhoseTheyAre) {
     EXPECT_EQ(meta["labels"][kManagedByLabel], "shima-operator") << object;
     const bool has_namespace = !cluster_wide.contains(object["kind"]);
     EXPECT_EQ(meta.contains("namespace"), has_namespace) << object;
-    const std::string kind = object["kind"], component = meta["labels"].value(kComponentLabel, "");
-    const bool lasts = (component == kCoreComponent || component == kEtcdComponent)
-                           ? kind == "StatefulSet" || kind == "Service" || kind == "ConfigMap"
-                           : meta["name"] == "shima-server";
-    const bool is_owned = has_namespace && !lasts;
+    const std::string kind = object["kind"];
+    const bool is_owned = kind == "ServiceMonitor" || kind == "PrometheusRule";  // no volume lives by these
     EXPECT_EQ(meta.contains("ownerReferences"), is_owned)
         << "a foreground deletion takes what is owned before any finalizer is asked: " << object;
     if (is_owned) {
@@ -150,8 +147,24 @@ TEST(CoreServerObjects, AreInTheirSiteAndWhereTheyAreTold) {
   sample.spec.core_servers.tolerations = Json::array({{{"key", "storage"}, {"operator", "Exists"}}});
   for (NodeView& node : sample.nodes) node.labels["disk"] = "fast";
   const Json pod = pod_of(object_of(sample.desired(), "StatefulSet", "shima-core-a"));
-  EXPECT_EQ(pod["nodeSelector"], Json::parse(R"({"topology.kubernetes.io/zone":"a","disk":"fast"})"));
+  EXPECT_EQ(pod["nodeSelector"], Json::parse(R"({"topology.shima.io/site":"a","disk":"fast"})"));
   EXPECT_EQ(pod["tolerations"].size(), 1u);
+}
+
+TEST(Accounts, HaveTheSecretsThatImagesArePulledWith) {
+  for (const bool given : {false, true}) {
+    SampleCluster sample({"a"});
+    if (given) sample.spec.image_pull_secrets = {"one", "two"};
+    size_t accounts = 0;
+    for (const Json& object : sample.desired().objects) {
+      if (object["kind"] != "ServiceAccount") continue;
+      ++accounts;
+      EXPECT_EQ(object.value("imagePullSecrets", Json()),
+                given ? Json::parse(R"([{"name":"one"},{"name":"two"}])") : Json())
+          << object["metadata"]["name"] << ": without secrets, what others set stays";
+    }
+    EXPECT_EQ(accounts, 3u);
+  }
 }
 
 TEST(CoreServerObjects, HaveNoRightsTheyDoNotNeed) {
@@ -293,6 +306,15 @@ TEST(EtcdObjects, KnowEachOtherByTheSameNamesForEver) {
   EXPECT_EQ(initial("b"), first) << "a new site changes nothing";
 }
 
+// All members say the same of an alarm, and all would be restarted again and again.
+TEST(EtcdObjects, NoAlarmRestartsMembers) {
+  const Json set = object_of(SampleCluster({"a"}).desired(), "StatefulSet", "shima-etcd-a");
+  const Json& etcd = set["spec"]["template"]["spec"]["containers"][0];
+  for (const char* probe : {"startupProbe", "livenessProbe"})
+    EXPECT_EQ(etcd[probe]["httpGet"]["path"], "/health?serializable=true&exclude=NOSPACE&exclude=CORRUPT");
+  EXPECT_EQ(etcd["readinessProbe"]["httpGet"]["path"], "/health") << "it is to be seen";
+}
+
 TEST(EtcdObjects, TheWitnessIsInNeitherSite) {
   SampleCluster sample({"a", "b"});
   sample.nodes.push_back(sample_node("far", {{"role", "witness"}}));
@@ -307,11 +329,75 @@ TEST(EtcdObjects, TheWitnessIsInNeitherSite) {
             object_of(sample.desired(), "StatefulSet", "shima-etcd-a")["spec"]["selector"]);
 }
 
-TEST(Policies, OneCoreServerOfAllSitesMayBeEvictedAtATime) {
-  const Json budget =
-      object_of(SampleCluster({"a", "b", "c"}).desired(), "PodDisruptionBudget", "shima-core");
-  EXPECT_EQ(budget["spec"]["maxUnavailable"], 1);
-  EXPECT_FALSE(budget["spec"]["selector"]["matchLabels"].contains(kSiteLabel));
+TEST(Policies, NoCoreServerMayBeEvictedButOneOfTheSiteThatIsDrained) {
+  SampleCluster sample({"a", "b", "c"});
+  const auto budget = [&](const std::string& site) {
+    const Json object = object_of(sample.desired(), "PodDisruptionBudget", "shima-core-" + site);
+    EXPECT_EQ(object["spec"]["selector"]["matchLabels"][kSiteLabel], site);
+    EXPECT_EQ(object["spec"]["selector"]["matchLabels"][kComponentLabel], kCoreComponent);
+    return object["spec"]["maxUnavailable"].get<int>();
+  };
+  for (const char* site : {"a", "b", "c"}) EXPECT_EQ(budget(site), 0);
+  sample.observed.draining_site = "b";
+  EXPECT_EQ(budget("a"), 0);
+  EXPECT_EQ(budget("b"), 1);
+  EXPECT_EQ(budget("c"), 0);
+}
+
+TEST(Policies, AMemberOfARemovedSiteDoesNotUseEtcdsBudgetUpWhereAMajorityStays) {
+  const auto budget = [](std::vector<std::string> sites, const std::vector<std::string>& removed) {
+    SampleCluster sample(sites);
+    for (const std::string& site : sites) sample.observed.etcd_members_of_site[site] = 1;
+    std::erase_if(sample.nodes, [&](const NodeView& node) {
+      return std::find(removed.begin(), removed.end(), node.name.substr(0, 1)) != removed.end();
+    });
+    sample.spec.topology.removed_sites = removed;
+    return object_of(sample.desired(), "PodDisruptionBudget", "shima-etcd")["spec"]["maxUnavailable"]
+        .get<int>();
+  };
+  EXPECT_EQ(budget({"a", "b", "c", "d", "e"}, {}), 1);
+  EXPECT_EQ(budget({"a", "b", "c", "d", "e"}, {"e"}), 2);
+  EXPECT_EQ(budget({"a", "b", "c", "d", "e"}, {"d", "e"}), 2) << "three of five stay";
+  EXPECT_EQ(budget({"a", "b", "c"}, {"c"}), 1);
+  EXPECT_EQ(budget({"a"}, {}), 1) << "a trial's one may go";
+}
+
+TEST(HostDirectories, TellAutoscalersToLeaveTheirNodesAlone) {
+  SampleCluster sample({"a"});
+  const auto annotations = [&](const char* name) {
+    return object_of(sample.desired(), "StatefulSet", name)["spec"]["template"]["metadata"].value(
+        "annotations", Json::object());
+  };
+  const auto is_kept = [](const Json& found) {
+    return found.value("cluster-autoscaler.kubernetes.io/safe-to-evict", "") == "false" &&
+           found.value("karpenter.sh/do-not-disrupt", "") == "true";
+  };
+  EXPECT_EQ(annotations("shima-core-a").size(), 1u) << "a claim may outlive its node";
+  EXPECT_TRUE(annotations("shima-etcd-a").empty());
+  sample.spec.core_servers.disks.push_back({.host_path = "/srv/shima"});
+  sample.spec.etcd.data = {.host_path = "/srv/etcd"};
+  EXPECT_TRUE(is_kept(annotations("shima-core-a"))) << annotations("shima-core-a");
+  EXPECT_TRUE(annotations("shima-core-a").contains("shima.io/configuration"));
+  EXPECT_TRUE(is_kept(annotations("shima-etcd-a"))) << annotations("shima-etcd-a");
+}
+
+TEST(EtcdMembers, RunTheGuardOfTheOperatorsOwnImage) {
+  SampleCluster sample({"a"});
+  sample.spec.etcd.data = {.host_path = "/srv/etcd"};
+  sample.spec.image = "shima/shima:older";
+  const auto images = [&] {
+    std::set<std::string> found;
+    const Json set = object_of(sample.desired(), "StatefulSet", "shima-etcd-a");
+    for (const Json& each : pod_of(set)["initContainers"]) found.insert(each["image"]);
+    return found;
+  };
+  EXPECT_EQ(images(), std::set<std::string>{"shima/shima:older"}) << "nobody told it its own";
+  sample.observed.operator_image = "shima/shima:newer";
+  EXPECT_EQ(images(), std::set<std::string>{"shima/shima:newer"});
+  const Json before = object_of(sample.desired(), "StatefulSet", "shima-etcd-a");
+  sample.spec.image = "shima/shima:oldest";
+  EXPECT_EQ(object_of(sample.desired(), "StatefulSet", "shima-etcd-a"), before)
+      << "members do not restart for it";
 }
 
 TEST(Policies, OnlyServersReachEtcdAndTheServersPorts) {
@@ -325,6 +411,21 @@ TEST(Policies, OnlyServersReachEtcdAndTheServersPorts) {
   for (const Json& rule : core["spec"]["ingress"])
     for (const Json& port : rule["ports"])
       EXPECT_EQ(rule.contains("from"), port["port"] == 7002 || port["port"] == 7003) << rule;
+}
+
+TEST(Policies, OfAllPodsThatCallThemselvesOperatorsOnlyTheOwnNamespacesReachEtcd) {
+  SampleCluster sample({"a"});
+  const auto name_space_let_in = [&] {
+    const Json policy = object_of(sample.desired(), "NetworkPolicy", "shima-etcd");
+    for (const Json& rule : policy["spec"]["ingress"])
+      for (const Json& peer : rule.contains("from") ? rule["from"] : Json::array())
+        if (peer.contains("namespaceSelector")) return peer["namespaceSelector"];
+    return Json();
+  };
+  const char* label = "kubernetes.io/metadata.name";
+  EXPECT_EQ(name_space_let_in(), (Json{{"matchLabels", {{label, "storage"}}}})) << "the cluster's own";
+  sample.observed.operator_namespace = "operators";
+  EXPECT_EQ(name_space_let_in(), (Json{{"matchLabels", {{label, "operators"}}}}));
 }
 
 TEST(StorageClasses, AreMadeAsAsked) {
@@ -346,13 +447,29 @@ TEST(Csi, IsLeftOutIfItIsNotWanted) {
 TEST(Csi, NodesAreToldTheirSite) {
   const SampleCluster sample({"a", "b", "c"});
   const Json set = object_of(sample.desired(), "DaemonSet", "shima-csi-node-b");
-  EXPECT_EQ(pod_of(set)["nodeSelector"], Json::parse(R"({"topology.kubernetes.io/zone":"b"})"));
+  EXPECT_EQ(pod_of(set)["nodeSelector"], Json::parse(R"({"topology.shima.io/site":"b"})"));
   const auto options =
       options_of<CsiOptions>(pod_of(set)["containers"][0], csi_option_specs(), "", csi_options_from);
   ASSERT_TRUE(options.is_ok()) << options.status().to_string();
   EXPECT_EQ(options->site, "b");
   EXPECT_EQ(options->core_endpoints.front(), "shima-core-b-0.shima-core-b.storage.svc:7000");
   EXPECT_EQ(options->nfs_server, "shima-access-b.storage.svc:2049");
+}
+
+TEST(Csi, NodesPodsAreRootThoughTheImageIsNot) {
+  const DesiredCluster desired = SampleCluster({"a"}).desired();
+  for (const char* name : {"shima-csi-node-a", "shima-csi-mounter-a"}) {
+    const Json security = pod_of(object_of(desired, "DaemonSet", name))["containers"][0]["securityContext"];
+    EXPECT_EQ(security["privileged"], true) << name;
+    EXPECT_EQ(security["runAsUser"], 0) << name;
+  }
+}
+
+TEST(Csi, ItsControllerHasNothingToGain) {
+  const Json pod = pod_of(object_of(SampleCluster({"a"}).desired(), "Deployment", "shima-csi-controller"));
+  EXPECT_EQ(pod["securityContext"]["runAsNonRoot"], true);
+  for (const Json& container : pod["containers"])
+    EXPECT_EQ(container["securityContext"]["readOnlyRootFilesystem"], true) << container["name"];
 }
 
 TEST(Csi, TheLabelOfListedSitesIsItsTopology) {

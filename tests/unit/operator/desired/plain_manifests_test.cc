@@ -78,14 +78,15 @@ void compare_workloads(const Json& plain, const Json& desired) {
     for (const char* list : {"volumeMounts", "ports", "env"})
       EXPECT_EQ(items_of(container.value(list, Json::array())), items_of(own.value(list, Json::array())))
           << name << " " << list;
-    for (const char* field : {"securityContext", "livenessProbe", "command"})
+    for (const char* field : {"securityContext", "livenessProbe", "readinessProbe", "command"})
       EXPECT_EQ(container.value(field, Json()), own.value(field, Json())) << name << " " << field;
     if (name != "shima-csi") {
       EXPECT_EQ(container["image"], own["image"]) << name;
     }
   }
   EXPECT_EQ(items_of(pod_of(plain)["volumes"]), items_of(pod_of(desired)["volumes"]));
-  for (const char* field : {"hostNetwork", "dnsPolicy", "priorityClassName", "terminationGracePeriodSeconds"})
+  for (const char* field :
+       {"hostNetwork", "dnsPolicy", "priorityClassName", "terminationGracePeriodSeconds", "securityContext"})
     EXPECT_EQ(pod_of(plain).value(field, Json()), pod_of(desired).value(field, Json())) << field;
 }
 
@@ -102,6 +103,17 @@ TEST(CsiObjects, HaveTheContainersOfThePlainManifests) {
                     object_of(desired, "DaemonSet", "shima-csi-node-a"));
   compare_workloads(plain_object("DaemonSet", "shima-csi-mounter"),
                     object_of(desired, "DaemonSet", "shima-csi-mounter-a"));
+}
+
+// Port "healthz" is the livenessprobe sidecar's: CSI's Probe, which fails while core servers are away.
+TEST(CsiObjects, AreReadyByProbeAndLiveByTheProcessItself) {
+  const DesiredCluster desired = desired_cluster();
+  for (const auto& [kind, name] :
+       {std::pair{"Deployment", "shima-csi-controller"}, std::pair{"DaemonSet", "shima-csi-node-a"}}) {
+    const Json driver = containers_of(object_of(desired, kind, name)).at("shima-csi");
+    EXPECT_EQ(driver["readinessProbe"]["httpGet"]["port"], "healthz") << name;
+    EXPECT_NE(driver["livenessProbe"]["httpGet"]["port"], "healthz") << name;
+  }
 }
 
 TEST(CsiObjects, RestartAsThePlainManifestsSay) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "operator/reconcile/object_fields.h"
 
 namespace shima {
@@ -80,10 +82,60 @@ TEST_F(ApplyLedgerTest, AnObjectThatWasNeverSeenIsMadeAgainAfterAWhile) {
   EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kUnseenMs), ApplyReason::kGone);
 }
 
-TEST_F(ApplyLedgerTest, EverythingIsRenewedNowAndThenAlsoWhatIsNotWatched) {
+TEST_F(ApplyLedgerTest, WhatIsNotWatchedIsRenewedNowAndThen) {
   ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
-  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs - 1, false), ApplyReason::kNothing);
-  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs, false), ApplyReason::kRenewal);
+  EXPECT_EQ(due(service(1), nullptr, 1000 + ApplyLedger::kRenewMs / 2 - 1, false), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), nullptr, 1000 + 2 * ApplyLedger::kRenewMs, false), ApplyReason::kRenewal);
+}
+
+TEST_F(ApplyLedgerTest, WhatAWatchShowsAsItWasAppliedIsNeverRenewed) {
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
+  const json found = on_server(1, 5);
+  for (uint64_t now = 2000; now < 5 * ApplyLedger::kRenewMs; now += 60'000)
+    EXPECT_EQ(due(service(1), &found, now), ApplyReason::kNothing) << now;
+}
+
+// As by `kubectl apply --server-side --force-conflicts` of the same content: then it owns our fields alone.
+TEST_F(ApplyLedgerTest, WhatWasWrittenWithTheSameContentIsRenewedOnce) {
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
+  const json written = on_server(1, 6);
+  EXPECT_EQ(due(service(1), &written, 1000 + ApplyLedger::kRenewMs / 2 - 1), ApplyReason::kNothing);
+  const uint64_t later = 1000 + 2 * ApplyLedger::kRenewMs;
+  EXPECT_EQ(due(service(1), &written, later), ApplyReason::kRenewal);
+  ledger_.applied("k", service(1), on_server(1, 7), ApplyReason::kRenewal, later);
+  const json renewed = on_server(1, 7);
+  EXPECT_EQ(due(service(1), &renewed, later + 5 * ApplyLedger::kRenewMs), ApplyReason::kNothing);
+}
+
+TEST_F(ApplyLedgerTest, AWatchThatIsNotWellForAMomentRenewsNothing) {
+  ledger_.applied("k", service(1), on_server(1, 5), ApplyReason::kNew, 1000);
+  const json found = on_server(1, 5);
+  const uint64_t later = 10 * ApplyLedger::kRenewMs;
+  EXPECT_EQ(due(service(1), &found, later), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), &found, later + 60'000, false), ApplyReason::kNothing);
+  EXPECT_EQ(due(service(1), &found, later + 2 * ApplyLedger::kRenewMs, false), ApplyReason::kRenewal);
+}
+
+TEST_F(ApplyLedgerTest, RenewalsOfManyObjectsAreSpreadOut) {
+  constexpr int kObjects = 600;
+  constexpr uint64_t kLookMs = 30'000;
+  const auto key = [](int i) { return "v1/PersistentVolume|node-" + std::to_string(i); };
+  for (int i = 0; i < kObjects; ++i)
+    ledger_.applied(key(i), service(1), on_server(1, 5), ApplyReason::kNew, 1000);
+  int all = 0, most = 0;
+  for (uint64_t now = 1000; now < 1000 + 4 * ApplyLedger::kRenewMs; now += kLookMs) {
+    int in_a_look = 0;
+    for (int i = 0; i < kObjects; ++i) {
+      if (ledger_.due(key(i), service(1), nullptr, /*watched=*/false, now) != ApplyReason::kRenewal) continue;
+      ledger_.applied(key(i), service(1), on_server(1, 5), ApplyReason::kRenewal, now);
+      ++in_a_look;
+    }
+    all += in_a_look;
+    most = std::max(most, in_a_look);
+  }
+  EXPECT_GE(all, 3 * kObjects) << "each once in kRenewMs";
+  EXPECT_LE(all, 4 * kObjects);
+  EXPECT_LT(most, kObjects / 10) << "a twentieth is due in a look";
 }
 
 TEST_F(ApplyLedgerTest, ARefusalIsRememberedAndTriedAgainLaterAndLater) {

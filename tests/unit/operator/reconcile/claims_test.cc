@@ -50,6 +50,65 @@ TEST(Claims, ThereIsOneCsiDriver) {
   EXPECT_NE(told[0].find("spec.csi.enabled"), std::string::npos) << told[0];
 }
 
+Claimant with_etcd(const std::string& name_space, const std::string& created,
+                   const std::vector<std::string>& endpoints) {
+  nlohmann::json spec = {{"coreServers", {{"disks", {{{"claim", {{"size", "10Gi"}}}}}}}},
+                         {"csi", {{"enabled", false}}}};
+  if (endpoints.empty()) {
+    spec["etcd"]["data"] = {{"claim", {{"size", "1Gi"}}}};
+  } else {
+    spec["etcd"]["endpoints"] = endpoints;
+  }
+  ClaimReader reader;
+  return reader.claimant_of({{"metadata",
+                              {{"name", "c"},
+                               {"namespace", name_space},
+                               {"uid", "uid-" + name_space},
+                               {"creationTimestamp", created}}},
+                             {"spec", spec}},
+                            {}, {});
+}
+
+TEST(Claims, AnEtcdHasTheRecordsOfOneCluster) {
+  const Claimant old = with_etcd("one", "2026-01-01T00:00:00Z", {"etcd-0.example.com:2379", "10.0.0.5:2379"});
+  const Claimant young =
+      with_etcd("two", "2026-01-02T00:00:00Z", {"10.0.0.6:2379", "ETCD-0.example.com.:2379"});
+  EXPECT_TRUE(claimed_by_others(old, {old, young}).empty());
+  const auto told = claimed_by_others(young, {old, young});
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_NE(told[0].find("one/c is older and has its records in the same etcd, etcd-0.example.com:2379"),
+            std::string::npos)
+      << told[0];
+  for (const char* another : {"10.0.0.6:2379", "10.0.0.5:2378", "etcd-0.example.com:12379"})
+    EXPECT_TRUE(claimed_by_others(with_etcd("two", "2026-01-02", {another}), {old}).empty()) << another;
+}
+
+TEST(Claims, AnEtcdIsTheSameHoweverItsEndpointIsWritten) {
+  const std::vector<std::vector<std::string>> same{
+      {"etcd:2379", "etcd.one:2379", "etcd.one.svc:2379", "Etcd.one.svc.cluster.local.:02379"},
+      {"[fd00::5]:2379", "[FD00:0:0:0::0005]:2379"}};
+  for (const auto& forms : same)
+    for (const std::string& form : forms)
+      EXPECT_EQ(claimed_by_others(with_etcd("two", "2026-01-02", {forms.back()}),
+                                  {with_etcd("one", "2026-01-01", {form})})
+                    .size(),
+                1u)
+          << form;
+  EXPECT_TRUE(claimed_by_others(with_etcd("two", "2026-01-02", {"etcd:2379"}),
+                                {with_etcd("one", "2026-01-01", {"etcd:2379"})})
+                  .empty())
+      << "names without a namespace are looked up in the own one";
+}
+
+TEST(Claims, TheOwnEtcdOfAClusterIsNotAnothersToo) {
+  const Claimant own = with_etcd("one", "2026-01-01", {});
+  const std::string member = "shima-etcd-a-0.shima-etcd-a.one.svc:2379";
+  EXPECT_EQ(claimed_by_others(with_etcd("two", "2026-01-02", {member}), {own}).size(), 1u);
+  EXPECT_EQ(claimed_by_others(own, {with_etcd("two", "2025-01-01", {member})}).size(), 1u);
+  EXPECT_TRUE(claimed_by_others(with_etcd("two", "2026-01-02", {"etcd.one.svc:2379"}), {own}).empty());
+  EXPECT_TRUE(claimed_by_others(with_etcd("two", "2026-01-02", {}), {own}).empty());
+}
+
 TEST(Claims, ClustersThatShareNothingDoNotMeet) {
   const Claimant other = claimant("two", "u1", "2026-01-02T00:00:00Z", {"n3"});
   EXPECT_TRUE(claimed_by_others(other, {kOld, other}).empty());
@@ -95,6 +154,14 @@ TEST(Claims, WhatIsRememberedOfAClusterGoesWithIt) {
   EXPECT_FALSE(reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {}).claims_all);
   reader.keep_only({});
   EXPECT_TRUE(reader.claimant_of(cluster({{"coreServers", 3}}), kNode, {}).claims_all);
+}
+
+TEST(NodesOfOthers, AreThoseOfOlderClustersThatAreNotRefused) {
+  EXPECT_TRUE(nodes_of_others(kOld, {kOld, kYoung}).empty()) << "a younger one has nothing";
+  EXPECT_EQ(nodes_of_others(kYoung, {kOld, kYoung}), (std::set<std::string>{"n1", "n2"}));
+  const Claimant youngest = claimant("three", "u3", "2026-01-03T00:00:00Z", {"n3", "n4"});
+  EXPECT_EQ(nodes_of_others(youngest, {kOld, kYoung, youngest}), (std::set<std::string>{"n1", "n2"}))
+      << "one that is refused has nothing either";
 }
 
 }  // namespace

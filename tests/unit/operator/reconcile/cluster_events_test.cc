@@ -35,6 +35,14 @@ TEST(ClusterEvents, AChangeIsToldOnce) {
   EXPECT_TRUE(events_of_change(after, after).empty());
 }
 
+TEST(ClusterEvents, WhatIsNotKnownAnyMoreIsToldAsAWarning) {
+  const auto events =
+      events_of_change(status({{"VolumesHealthy", "True"}}), status({{"VolumesHealthy", "Unknown"}}));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_TRUE(events[0].warning);
+  EXPECT_EQ(events[0].reason, "NotVolumesHealthy");
+}
+
 TEST(ClusterEvents, ABlockedDeletionIsToldAndItsEndIsNot) {
   const json free = status({{"DeletionIsBlocked", "False"}}),
              blocked = status({{"DeletionIsBlocked", "True"}});

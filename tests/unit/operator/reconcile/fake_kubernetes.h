@@ -31,7 +31,17 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
     if (!there) return Status(Code::kNotFound, "there is no such object");
     return *there;
   }
+  Result<std::vector<Json>> list(const ResourceKind& kind) override {
+    calls.push_back("list " + kind.kind);
+    if (const Status refusal = refuse("list", kind); !refusal) return refusal;
+    std::vector<Json> items;
+    for (const auto& [key, object] : all(kind)) items.push_back(*object);
+    return items;
+  }
   Result<Json> apply(const ResourceKind& kind, const Json& object) override {
+    if (taken_addresses.contains(text_at(object, "/spec/clusterIP")))
+      return Status(Code::kInvalidArgument,
+                    "spec.clusterIPs: Invalid value: failed to allocate: provided IP is already allocated");
     return change("apply", kind, key_of(object), [&](Json& there) {
       const Json status = there.value("status", Json());
       const Json metadata = there.value("metadata", Json::object());
@@ -123,6 +133,7 @@ class FakeKubernetes final : public ObjectCalls, public ObjectView {
   std::map<std::string, Status> unwatched;  // by kind: why
   std::map<std::string, Status> troubled;   // by kind: why what is known may be old
   std::map<std::string, Status> refusals;   // by "VERB KIND NAME", "VERB KIND" or "VERB"
+  std::set<std::string> taken_addresses;    // of Services: somebody else has them
   std::set<std::string> hidden;             // kinds whose watch shows nothing yet
 
  private:

@@ -86,6 +86,45 @@ TEST(FoundObjects, WorkloadsCountWhatIsReady) {
   EXPECT_EQ(views[1].ready, 2u);
 }
 
+TEST(FoundObjects, AWorkloadThatIsNotReadySaysWhatItsPodsSay) {
+  json stuck = pod("a", 1, "new");
+  stuck["status"] = {{"conditions", json::array({{{"type", "PodScheduled"},
+                                                  {"status", "False"},
+                                                  {"message", "persistentvolumeclaim \"d\" not found"}}})}};
+  trim_pod(stuck);
+  json evicted = pod("a", 0, "old");
+  evicted["status"] = {{"phase", "Failed"}};
+  FoundObjects found{.stateful_sets = {pointer(stateful_set("a", 2, 1)), pointer(stateful_set("b", 2, 2))},
+                     .pods = {pointer(evicted), pointer(pod("a", 0, "new")), pointer(stuck)}};
+  const auto views = workload_views(found);
+  EXPECT_EQ(views[0].why, "shima-core-a-1: persistentvolumeclaim \"d\" not found");
+  EXPECT_EQ(views[1].why, "") << "all are ready";
+  found.pods.pop_back();
+  json seen = stateful_set("a", 2, 1);
+  seen["status"]["observedGeneration"] = 1;
+  found.stateful_sets[0] = pointer(seen);
+  EXPECT_EQ(workload_views(found)[0].why,
+            "only 1 of 2 pods have been made: `kubectl describe statefulset shima-core-a` says why (quota, "
+            "admission)");
+}
+
+TEST(FoundObjects, CountMountersThatRunAnOlderVersion) {
+  json mounters = namespaced_object(kCluster, {"apps/v1", "DaemonSet"}, "m", {kCsiMounterComponent, "a"});
+  mounters["metadata"]["generation"] = 2;
+  mounters["status"] = {{"desiredNumberScheduled", 3},
+                        {"numberReady", 3},
+                        {"updatedNumberScheduled", 1},
+                        {"observedGeneration", 2}};
+  json plugins = mounters;
+  plugins["metadata"]["labels"][kComponentLabel] = kCsiNodeComponent;
+  const auto views = workload_views({.daemon_sets = {pointer(mounters), pointer(plugins)}});
+  ASSERT_EQ(views.size(), 2u);
+  EXPECT_EQ(views[0].old_mounters, 2u);
+  EXPECT_EQ(views[1].old_mounters, 0u) << "those roll by themselves";
+  mounters["status"]["observedGeneration"] = 1;
+  EXPECT_EQ(workload_views({.daemon_sets = {pointer(mounters)}})[0].old_mounters, 0u) << "of an older spec";
+}
+
 TEST(FoundObjects, ADaemonSetThatItsControllerHasNotSeenIsNotReady) {
   json daemons = namespaced_object(kCluster, {"apps/v1", "DaemonSet"}, "d", {kCsiNodeComponent, "a"});
   daemons["metadata"]["generation"] = 1;

@@ -235,14 +235,6 @@ class DeletionTest : public ClusterReconcilerTest {
       for (const auto& [key, object] : kube_.all(kind))
         if (is_owned_by(*object, uid)) kube_.take(kind, key);
   }
-  void make_running_cluster() {
-    make_cluster();
-    reconcile();
-    run_pods("one");
-    reconcile();
-    hear_core_servers();
-    reconcile();
-  }
 };
 
 TEST_F(DeletionTest, InTheForegroundLeavesWhatVolumesLiveBy) {
@@ -257,7 +249,17 @@ TEST_F(DeletionTest, InTheForegroundLeavesWhatVolumesLiveBy) {
       EXPECT_TRUE(kube_.get(*kind_of({{"apiVersion", "v1"}, {"kind", "Service"}}), "ns/" + name)) << name;
     }
   EXPECT_TRUE(kube_.get(config_map_kind(), "ns/shima-core-a"));
-  EXPECT_TRUE(kube_.get(*kind_of({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}}), "ns/shima-server"));
+  for (const char* account : {"shima-server", "shima-csi-controller", "shima-csi-node"})
+    EXPECT_TRUE(
+        kube_.get(*kind_of({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}}), std::string("ns/") + account))
+        << account;
+  for (const char* site : {"a", "b", "c"}) {
+    EXPECT_TRUE(kube_.get(daemon_set_kind(), std::string("ns/shima-csi-mounter-") + site))
+        << "mounts of running pods end with it";
+    EXPECT_TRUE(stateful_set(std::string("shima-access-") + site)) << "NFS mounts, too";
+  }
+  EXPECT_TRUE(kube_.get(deployment_kind(), "ns/shima-csi-controller"))
+      << "nobody else deletes volumes of claims";
   reconcile();
   EXPECT_EQ(condition("DeletionIsBlocked")["reason"], "VolumesExist");
 }
@@ -288,6 +290,36 @@ TEST_F(DeletionTest, WithoutCoreServersIsBlockedByAShimaVolume) {
   EXPECT_EQ(condition("DeletionIsBlocked")["status"], "True");
 }
 
+// The way back that docs/howto/kubernetes.md tells.
+TEST_F(DeletionTest, OfWhichTheFinalizerIsTakenAwayLeavesAllToTheNextOfItsName) {
+  core_.has_volume = true;
+  make_running_cluster();
+  ask_for_deletion();
+  reconcile();
+  ASSERT_EQ(condition("DeletionIsBlocked")["status"], "True");
+  const std::string members = etcd_members();
+  const ObjectMap sets = kube_.all(stateful_set_kind());
+  const ResourceKind class_kind = *kind_of({{"apiVersion", "storage.k8s.io/v1"}, {"kind", "StorageClass"}});
+  ASSERT_EQ(kube_.all(class_kind).size(), 1u);
+  collect_owned();
+  ASSERT_TRUE(
+      kube_.merge_patch(shima_cluster_kind(), "ns", "shima", {{"metadata", {{"finalizers", nullptr}}}}));
+  ASSERT_FALSE(kube_.get(shima_cluster_kind(), kKey));
+  reconcile();
+  make_cluster();
+  kube_.calls.clear();
+  for (int i = 0; i < 3; ++i) reconcile();
+  EXPECT_EQ(kube_.count_calls("delete"), 0u);
+  EXPECT_EQ(etcd_members(), members);
+  EXPECT_EQ(kube_.all(class_kind).size(), 1u);
+  for (const auto& [key, set] : kube_.all(stateful_set_kind())) {
+    ASSERT_TRUE(sets.contains(key)) << key;
+    EXPECT_EQ((*set)["metadata"]["uid"], (*sets.at(key))["metadata"]["uid"]) << key;
+    const bool is_same = (*set)["spec"] == (*sets.at(key))["spec"];
+    EXPECT_EQ(is_same, !key.starts_with("ns/shima-etcd")) << key << ": etcd's token has the uid in it";
+  }
+}
+
 TEST_F(DeletionTest, OfOneThatNeverCameToBeIsNotBlocked) {
   make_cluster();
   kube_.refusals["apply StatefulSet"] = Status(Code::kPermissionDenied, "cannot patch statefulsets");
@@ -296,6 +328,30 @@ TEST_F(DeletionTest, OfOneThatNeverCameToBeIsNotBlocked) {
   for (int i = 0; i < 10 && kube_.get(shima_cluster_kind(), kKey); ++i) reconcile();
   EXPECT_FALSE(kube_.get(shima_cluster_kind(), kKey));
   EXPECT_EQ(etcd_members(), "none") << "or the next cluster of this name would not be free to choose";
+}
+
+TEST_F(DeletionTest, WaitsForKindsThatNobodyHasListedYet) {
+  make_running_cluster();
+  for (const char* kind : {"StorageClass", "ClusterRole"}) {
+    kube_.unwatched[kind] = Status::ok();
+    ask_for_deletion();
+    for (int i = 0; i < 6; ++i) {
+      hear_core_servers();
+      reconcile();
+    }
+    ASSERT_TRUE(kube_.get(shima_cluster_kind(), kKey)) << kind << " may be left behind";
+    if (kind == std::string("StorageClass")) {
+      EXPECT_TRUE(stateful_set("shima-core-a")) << "somebody may still make a volume";
+    }
+    kube_.unwatched.clear();
+  }
+  // Optional kinds are of what has an owner.
+  kube_.unwatched["ServiceMonitor"] = Status::ok();
+  for (int i = 0; i < 10 && kube_.get(shima_cluster_kind(), kKey); ++i) {
+    hear_core_servers();
+    reconcile();
+  }
+  EXPECT_FALSE(kube_.get(shima_cluster_kind(), kKey));
 }
 
 TEST_F(DeletionTest, TakesTheServersAndGoesOnAfterARestart) {
@@ -320,8 +376,9 @@ TEST_F(DeletionTest, TakesTheServersAndGoesOnAfterARestart) {
   EXPECT_FALSE(kube_.get(shima_cluster_kind(), kKey));
   EXPECT_EQ(kube_.count_calls("apply "), 0u) << "nothing is made again";
   EXPECT_EQ(etcd_members(), "none");
-  for (const auto& [key, set] : kube_.all(stateful_set_kind()))
-    EXPECT_TRUE(name_of(*set).starts_with("shima-access")) << "owned, and so left to Kubernetes: " << key;
+  EXPECT_TRUE(kube_.all(stateful_set_kind()).empty());
+  EXPECT_TRUE(kube_.all(daemon_set_kind()).empty());
+  EXPECT_TRUE(kube_.all(deployment_kind()).empty());
 }
 
 }  // namespace

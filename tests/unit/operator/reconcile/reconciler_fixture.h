@@ -35,7 +35,11 @@ struct CoreSays {
   std::atomic<int> more_volumes{0};
   std::atomic<bool> published{false};  // the volume, to node-a0
   std::atomic<int> unpublished{0};
-  std::atomic<bool> leads{true};  // this operator
+  std::atomic<bool> one_is_away{false};  // c/core-1 has no lease
+  std::atomic<bool> lists_volumes{true};
+  std::atomic<bool> tells_groups{false};  // a/core-0 is registered, and says how its groups are
+  std::atomic<int> remotes_away{0};       // of a/core-0's groups
+  std::atomic<bool> leads{true};          // this operator
 };
 
 class FakeCore final : public CoreServers {
@@ -45,6 +49,7 @@ class FakeCore final : public CoreServers {
     if (!says_.answer) return Status(Code::kUnavailable, "connection refused");
     cluster::v1::GetStatusReply reply;
     reply.set_etcd_reachable(true);
+    if (says_.one_is_away) reply.add_servers_away("c/core-1");
     if (says_.has_volume) {
       auto* volume = reply.add_volumes();
       volume->set_name("vm1");
@@ -59,6 +64,7 @@ class FakeCore final : public CoreServers {
     return reply;
   }
   Result<std::vector<volume::v1::VolumeSummary>> list_volumes() override {
+    if (!says_.lists_volumes) return Status(Code::kUnavailable, "no list");
     std::vector<volume::v1::VolumeSummary> list;
     if (says_.has_volume) {
       list.emplace_back().set_name("vm1");
@@ -72,7 +78,25 @@ class FakeCore final : public CoreServers {
     return list;
   }
   Result<std::vector<cluster::v1::ServerState>> list_servers() override {
-    return std::vector<cluster::v1::ServerState>();
+    std::vector<cluster::v1::ServerState> list;
+    if (!says_.tells_groups) return list;
+    list.emplace_back().set_alive(true);
+    list.back().mutable_record()->set_name("a/core-0");
+    auto* control = list.back().mutable_record()->mutable_networks()->mutable_control();
+    control->set_address("core-0.a");
+    control->set_port(7000);
+    return list;
+  }
+  Result<stats::v1::GetStatsReply> get_stats(const std::string&) override {
+    stats::v1::GetStatsReply reply;
+    const auto tell = [&](const char* name, double value) {
+      auto* added = reply.add_values();
+      added->set_name(name);
+      added->set_value(value);
+    };
+    tell("primary_groups", 9);
+    tell("remote_members_away", says_.remotes_away);
+    return reply;
   }
   Status unpublish(const std::string&, const std::string&) override {
     ++says_.unpublished;
@@ -87,6 +111,34 @@ class FakeCore final : public CoreServers {
   CoreSays& says_;
 };
 
+// An etcd that does what it is asked.
+struct EtcdSays {
+  std::vector<EtcdMember> members;
+  std::vector<std::string> calls;  // "remove 7"
+  Status refusal;
+};
+
+class FakeEtcd final : public EtcdMembership {
+ public:
+  explicit FakeEtcd(EtcdSays& says) : says_(says) {}
+  Result<std::vector<EtcdMember>> list() override { return says_.members; }
+  Status remove(uint64_t id) override {
+    says_.calls.push_back("remove " + std::to_string(id));
+    SHIMA_RETURN_IF_ERROR(says_.refusal);
+    std::erase_if(says_.members, [id](const EtcdMember& each) { return each.id == id; });
+    return Status::ok();
+  }
+  Result<EtcdMember> add(const std::string& peer_url) override {
+    says_.calls.push_back("add " + peer_url);
+    SHIMA_RETURN_IF_ERROR(says_.refusal);
+    says_.members.push_back({100, "", {peer_url}});
+    return says_.members.back();
+  }
+
+ private:
+  EtcdSays& says_;
+};
+
 class ClusterReconcilerTest : public testing::Test {
  protected:
   explicit ClusterReconcilerTest(uint64_t look_every_ms = 5)
@@ -96,7 +148,11 @@ class ClusterReconcilerTest : public testing::Test {
             {.instance = "operator-0",
              .settle_ms = 10'000,
              .core_watch = {.interval_ms = look_every_ms},
-             .may_act = [this] { return core_.leads.load(); }},
+             .may_act = [this] { return core_.leads.load(); },
+             .connect_etcd =
+                 [this](const std::vector<std::string>&) {
+                   return std::unique_ptr<EtcdMembership>(std::make_unique<FakeEtcd>(etcd_));
+                 }},
             {clock_, [] { return uint64_t{1'770'000'000'000'000}; }},
             [this](const std::string&) { ++looks_; }) {
     for (const char* site : {"a", "b", "c"})
@@ -147,6 +203,15 @@ class ClusterReconcilerTest : public testing::Test {
   }
 
   // Until core servers were asked once more, at the clock's present time.
+  // All pods run, and core servers have told.
+  void make_running_cluster() {
+    make_cluster();
+    reconcile();
+    run_pods("one");
+    reconcile();
+    hear_core_servers();
+    reconcile();
+  }
   void hear_core_servers() {
     const uint64_t before = looks_;
     for (int i = 0; i < 2000 && looks_ < before + 2; ++i)
@@ -178,6 +243,7 @@ class ClusterReconcilerTest : public testing::Test {
 
   HandClock clock_;
   CoreSays core_;
+  EtcdSays etcd_;
   std::atomic<uint64_t> looks_{0};
   FakeKubernetes kube_;
   ClusterReconciler reconciler_;

@@ -69,6 +69,15 @@ TEST(ToldHealth, SaysWhenTheLastAnswerIsTooOld) {
   EXPECT_FALSE(told_health(whole(0), 60'001).answered);
 }
 
+TEST(RestartGuard, SilenceIsToldInTheSameWordsAtEachLook) {
+  CoreSnapshot silent;
+  silent.health.error =
+      "no core server answered within 3000 ms; tried a:7000 (no connection); b:7000 (not tried)";
+  EXPECT_EQ(told_health(silent, 1).error, "no core server answered within 3000 ms");
+  silent.health.error = "there are no core servers yet";
+  EXPECT_EQ(told_health(silent, 1).error, "there are no core servers yet");
+}
+
 TEST(RestartGuard, ANewPodIsGivenSomeTimeToBecomeReady) {
   RestartGuard guard(kSettle);
   std::vector<CoreServerPod> seen{{.name = "new", .up_to_date = true},

@@ -30,13 +30,14 @@ TEST(OperatorOptions, NothingNeedsToBeGivenInAPod) {
 }
 
 TEST(OperatorOptions, WhatIsGivenIsTaken) {
-  const auto options =
-      read({"--kubeconfig=/k", "--context=c", "--namespaces=one,two", "--leader-election=false",
-            "--identity=me", "--health-interval=2s", "--metrics-port=0"});
+  const auto options = read(
+      {"--kubeconfig=/k", "--context=c", "--namespaces=one,two", "--leader-election=false", "--identity=me",
+       "--image=registry:5000/shima/shima@sha256:0", "--health-interval=2s", "--metrics-port=0"});
   ASSERT_TRUE(options) << options.status().message();
   EXPECT_EQ(options->namespaces, (std::set<std::string>{"one", "two"}));
   EXPECT_FALSE(options->leader_election);
   EXPECT_EQ(options->identity, "me");
+  EXPECT_EQ(options->image, "registry:5000/shima/shima@sha256:0");
   EXPECT_EQ(options->health_interval_ms, 2'000u);
 }
 
@@ -45,6 +46,8 @@ TEST(OperatorOptions, WhatCannotBeIsRefusedWithWords) {
   expect_refused({"--namespaces=Not/One"}, "Not/One");
   expect_refused({"--lease-name=UPPER"}, "UPPER");
   expect_refused({"--lease-namespace=a b"}, "a b");
+  expect_refused({"--image=shima latest"}, "shima latest");
+  expect_refused({"--image=" + std::string(513, 'x')}, "512");
   expect_refused({"--metrics-address=example.com"}, "IPv4 or IPv6");
   expect_refused({"--metrics-port=65536"}, "65536");
   expect_refused({"--health-interval=10ms"}, "health-interval");

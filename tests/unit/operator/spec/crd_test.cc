@@ -9,6 +9,7 @@
 #include "accessserver/options/access_options.h"
 #include "coreserver/options/server_options.h"
 #include "operator/render/yaml_document.h"
+#include "operator/spec/data_places.h"
 #include "operator/spec/server_option_rules.h"
 #include "operator/spec/shima_cluster_spec.h"
 
@@ -126,6 +127,40 @@ void compare_refused(const std::vector<OptionSpec>& specs, Check check, const st
 TEST(ClusterDefinition, RefusesTheOptionsThatTheOperatorSets) {
   compare_refused(server_option_specs(), check_core_server_options, "coreServers");
   compare_refused(access_option_specs(), check_access_server_options, "accessServers");
+}
+
+TEST(ClusterDefinition, RefusesTheDirectoriesThatTheOperatorRefuses) {
+  const Json rules = spec_schema()["properties"]["coreServers"]["properties"]["disks"]["items"]["properties"]
+                                  ["hostPath"]["x-kubernetes-validations"];
+  EXPECT_EQ(rules.at(1)["rule"], "!self.matches('" + std::string(kSystemDirectories) + "')");
+}
+
+struct HostPath {
+  const char* path;
+  bool taken;
+};
+
+TEST(DataPlaces, AreNotTheSystemsDirectories) {
+  for (const HostPath& one : std::initializer_list<HostPath>{{"/srv/shima/disk-0", true},
+                                                             {"/data", true},
+                                                             {"/var/lib/shima", true},
+                                                             {"/mnt/storage/a", true},
+                                                             {"/etcd-of-shima", true},
+                                                             {"/opt/shima", true},
+                                                             {"/library", true},
+                                                             {"/etc", false},
+                                                             {"/etc/x", false},
+                                                             {"/usr/local/x", false},
+                                                             {"/lib64", false},
+                                                             {"/srv", false},
+                                                             {"/var/lib", false},
+                                                             {"/opt/cni/bin", false},
+                                                             {"/var/lib/kubelet/pods", false},
+                                                             {"/var/run/x", false},
+                                                             {"/var/lib/etcd", false}}) {
+    const auto place = read_data_place({{"hostPath", one.path}}, "place");
+    EXPECT_EQ(place.is_ok(), one.taken) << one.path << ": " << place.status().message();
+  }
 }
 
 TEST(ClusterDefinition, KnowsTheParametersThatTheDriverKnows) {

@@ -40,6 +40,7 @@ TEST(ClusterSpec, EveryFieldIsRead) {
   const auto spec = read_cluster_spec(spec_with(R"(
 image: registry.example/shima:2
 imagePullPolicy: Always
+imagePullSecrets: [{name: of-the-registry}]
 trial: true
 topology: {sites: [{name: a, matchLabels: {row: a}}], removedSites: [b]}
 coreServers:
@@ -50,12 +51,13 @@ coreServers:
   tolerations: [{key: storage, operator: Exists, effect: NoSchedule}]
   options: {shards: "2", limits.lag_budget_bytes: 20GiB}
 accessServers: {perSite: 3, options: {nfs.exports: "10.0.0.0/8:rw:no_root_squash,10.1.0.0/16:ro:all_squash"}}
-etcd: {endpoints: null, image: "etcd:4", data: {hostPath: /srv/etcd}, witnessSelector: {role: witness}}
+etcd: {endpoints: null, image: "etcd:4", data: {hostPath: /srv/etcd}, witnessSelector: {role: witness}, sites: [b, a]}
 csi: {enabled: false, kubeletDirectory: /data/kubelet, sidecarImages: {resizer: "resizer:1"}}
 storageClasses: [{name: shima, isDefault: true, reclaimPolicy: Retain, parameters: {ack: all}}]
 )"));
   ASSERT_TRUE(spec.is_ok()) << spec.status().to_string();
   EXPECT_EQ(spec->image, "registry.example/shima:2");
+  EXPECT_EQ(spec->image_pull_secrets, std::vector<std::string>{"of-the-registry"});
   EXPECT_TRUE(spec->trial);
   EXPECT_EQ(spec->topology.sites.at(0).match_labels.at("row"), "a");
   EXPECT_EQ(spec->core_servers.disks.at(0).size_bytes, 3ull << 39);
@@ -63,8 +65,22 @@ storageClasses: [{name: shima, isDefault: true, reclaimPolicy: Retain, parameter
   EXPECT_EQ(spec->core_servers.resources.cpu_limit, "2");
   EXPECT_EQ(spec->core_servers.tolerations.size(), 1u);
   EXPECT_EQ(spec->etcd.witness_selector.at("role"), "witness");
+  EXPECT_EQ(spec->etcd.sites, (std::vector<std::string>{"b", "a"}));
   EXPECT_EQ(spec->csi.sidecar_images.at("resizer"), "resizer:1");
   EXPECT_EQ(spec->storage_classes.at(0).reclaim_policy, "Retain");
+}
+
+// As the API server adds them when definitions are upgraded before the operator.
+TEST(ClusterSpec, DefaultsOfANewerDefinitionArePassedOver) {
+  const auto read = read_cluster_spec(
+      spec_with("x: []\ny: {a: false, b: {c: '', d: 0, e: 0.0, f: null}}\ntopology: {w: [], v: 0}"));
+  ASSERT_TRUE(read.is_ok()) << read.status().to_string();
+  EXPECT_TRUE(*read == *read_cluster_spec(spec_with("")));
+}
+
+TEST(ClusterSpec, UnknownFieldsThatSaySomethingAreRefused) {
+  for (const char* yaml : {"x: 0.5", "x: 1", "x: [0.5]", "x: {y: true}"})
+    EXPECT_FALSE(read_cluster_spec(spec_with(yaml)).is_ok()) << yaml;
 }
 
 struct Wrong {
@@ -87,6 +103,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Wrong{"UnknownField", "colour: blue", "spec.colour: ", "known are"},
         Wrong{"UnknownNestedField", "coreServers: {persite: 3}", "spec.coreServers.persite: ", "perSite"},
+        Wrong{"UnknownFieldWithin", "colours: {first: [{blue: true}]}", "spec.colours: ", "known are"},
         Wrong{"NotAnObject", "topology: 3", "spec.topology: ", "wanted an object"},
         Wrong{"ImageWithSpace", "image: a b", "spec.image: ", "wanted an image"},
         Wrong{"NoImage", "image: ''", "spec.image: ", "wanted an image"},
@@ -99,6 +116,15 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"FractionOfServers", "coreServers: {perSite: 2.5}",
               "spec.coreServers.perSite: ", "from 2 to 64"},
         Wrong{"TooManyServers", "coreServers: {perSite: 65}", "spec.coreServers.perSite: ", "from 2 to 64"},
+        Wrong{"EtcdSiteTwice", "etcd: {endpoints: null, data: {hostPath: /e}, sites: [a, a]}",
+              "spec.etcd.sites: ", "twice"},
+        Wrong{"EtcdSiteNoName", "etcd: {endpoints: null, data: {hostPath: /e}, sites: ['a b']}",
+              "spec.etcd.sites: ", "names of sites"},
+        Wrong{"EightEtcdSites",
+              "etcd: {endpoints: null, data: {hostPath: /e}, sites: [a, b, c, d, e, f, g, h]}",
+              "spec.etcd.sites: ", "7"},
+        Wrong{"SitesOfAnothersEtcd", "etcd: {endpoints: ['e:1'], sites: [a]}",
+              "spec.etcd.sites: ", "no meaning with"},
         Wrong{"NoDisk", "coreServers: {disks: []}", "spec.coreServers.disks: ", "wanted 1 to 16"},
         Wrong{"DisksNoList", "coreServers: {disks: {}}", "spec.coreServers.disks: ", "a list"},
         Wrong{"DiskNowhere", "coreServers: {disks: [{}]}", "spec.coreServers.disks[0]: ", "found neither"},
@@ -110,6 +136,10 @@ INSTANTIATE_TEST_SUITE_P(
               "spec.coreServers.disks[0].hostPath: ", "absolute"},
         Wrong{"RootAsDisk", "coreServers: {disks: [{hostPath: /}]}",
               "spec.coreServers.disks[0].hostPath: ", "not the root"},
+        Wrong{"DiskInEtc", "coreServers: {disks: [{hostPath: /etc/shima}]}",
+              "spec.coreServers.disks[0].hostPath: ", "of the host's system"},
+        Wrong{"PullSecretNoName", "imagePullSecrets: [{name: 'A b'}]",
+              "spec.imagePullSecrets[0].name: ", "the name of a Secret"},
         Wrong{"SameDirectory", "coreServers: {disks: [{hostPath: /a}, {hostPath: /a}]}",
               "spec.coreServers.disks: ", "overlap"},
         Wrong{"DirectoryInside", "coreServers: {disks: [{hostPath: /a}, {hostPath: /a/b}]}",
