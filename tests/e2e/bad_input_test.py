@@ -17,6 +17,7 @@ from cluster import (Answer, BIN, Cluster, EXISTS, FILE, MIB, NOT_FOUND, PRECOND
 HOME = "site-b"  # site-a has one core server only, and so one failure domain
 SITES = ["site-a", "site-b", "site-c"]
 TARGET = "site-b/core-0"
+SOCKET_S = 60  # for an answer, or the end of a connection
 PREFIX = struct.Struct("<4sBBHQIII")
 MAGIC = b"SHMF"
 
@@ -102,7 +103,7 @@ class Stranger:
                 with open(f"/run/netns/{self.namespace}", "rb") as handle:
                     if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0x40000000) != 0:
                         raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.create_connection((address, port), timeout=10))
+            made.append(socket.create_connection((address, port), timeout=SOCKET_S))
         thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
@@ -114,8 +115,8 @@ def port(cluster, name, kind):
     return server["address"], server["ports"][kind]
 
 
-def closed_by_server(connection, timeout_s=10):
-    connection.settimeout(timeout_s)
+def closed_by_server(connection):
+    connection.settimeout(SOCKET_S)
     try:
         while connection.recv(65536):
             pass
@@ -135,7 +136,8 @@ def prepare(cluster):
 
 def still_serves(cluster, what):
     cluster.expect_checksums("good", sha256_of(cluster.folder / "good.img"), [HOME])
-    expect(cluster.ctl("status")["servers_away"] == [], f"after {what} all servers are alive, and data is as it was")
+    wait_until("all servers to be alive", lambda: cluster.ctl("status")["servers_away"] == [])
+    expect(True, f"after {what} all servers are alive, and data is as it was")
 
 
 def malformed_frames_are_refused_counted_and_logged_once(cluster):
@@ -157,6 +159,33 @@ def malformed_frames_are_refused_counted_and_logged_once(cluster):
     still_serves(cluster, "malformed frames")
 
 
+def headers_of(frames):
+    headers = []
+    while len(frames) >= PREFIX.size + 4:
+        *_, header_size, payload_size, _ = PREFIX.unpack_from(frames)
+        begin = PREFIX.size + 4
+        headers.append(frames[begin:begin + header_size])
+        frames = frames[begin + header_size + payload_size:]
+    return headers
+
+
+def without_a_common_protocol_both_sides_know_why(cluster):
+    """A greeting of a build that is too far away is answered with what the server speaks, and then the connection closes."""
+    greeting = frame(field(1, varint(11 << 3) + varint(7) + varint(12 << 3) + varint(9)))
+    spoken = varint(11 << 3) + varint(1) + varint(12 << 3) + varint(2)
+    with Stranger(cluster, HOME).connect(*port(cluster, TARGET, "client")) as connection:
+        connection.sendall(greeting + write_request(1, 0, 0, 4096, bytes(4096)))
+        connection.settimeout(SOCKET_S)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                answer += piece
+    headers = [header for header in headers_of(answer) if header]  # heartbeats have none
+    expect(len(headers) == 1 and spoken in headers[0], "a greeting with protocols 7 to 9 is answered with 1 to 2, and nothing else is")
+    expect("speaks data protocol 7 to 9, this program 1 to 2: upgrade this program" in cluster.log(TARGET), "the server's log says why it closed")
+    still_serves(cluster, "a stranger from another release")
+
+
 def hostile_requests_get_an_error(cluster):
     """Well-formed frames that ask for what cannot be: refused one by one, and the connection lives or closes."""
     volume = cluster.ctl("volume", "show", "good")["volume_id"]
@@ -174,7 +203,7 @@ def hostile_requests_get_an_error(cluster):
         for server in cluster.names(HOME):  # one of both is the group's primary
             with stranger.connect(*port(cluster, server, "client")) as connection:
                 connection.sendall(GREETING + data)
-                connection.settimeout(5)
+                connection.settimeout(SOCKET_S)
                 with contextlib.suppress(ConnectionError):
                     received = b""
                     while len(received) < 100 and (piece := connection.recv(65536)):
@@ -195,7 +224,7 @@ def half_frames_held_open_are_bounded(cluster):
     time.sleep(1)
     growth = cluster.resident_bytes(TARGET) - before
     expect(growth < 64 * MIB, f"{len(held)} announced payloads of 16 MiB that do not come take {growth // MIB} MiB")
-    closed = [connection for connection in held if closed_by_server(connection, 15)]
+    closed = [connection for connection in held if closed_by_server(connection)]
     expect(len(closed) == len(held), "all of them are closed for their silence")
     for connection in held:
         connection.close()
@@ -256,7 +285,7 @@ def wrong_configuration_is_refused(cluster):
         path = cluster.folder / "bad.yaml"
         path.write_text(config + text)
         line = config.count("\n") + 1
-        result = subprocess.run([BIN / "shima-coreserver", "--config", path], capture_output=True, text=True, timeout=20)
+        result = subprocess.run([BIN / "shima-coreserver", "--config", path], capture_output=True, text=True, timeout=60)
         expect(result.returncode == 2 and f"{path}:{line}" in result.stderr and key in result.stderr,
                f"{text.strip()}: refused: {result.stderr.strip().replace(str(cluster.folder), '')[:200]}")
 
@@ -264,7 +293,7 @@ def wrong_configuration_is_refused(cluster):
 def etcdctl(cluster, *arguments):
     endpoint = cluster.server(f"{HOME}/etcd")["endpoint"]
     line, environment = cluster.command(HOME, "etcdctl", "--endpoints", endpoint, *arguments)
-    return subprocess.run(line, env={**environment, "ETCDCTL_API": "3"}, capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(line, env={**environment, "ETCDCTL_API": "3"}, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def a_bad_record_in_etcd_is_told_and_left_alone(cluster):
@@ -293,6 +322,24 @@ def a_bad_record_in_etcd_is_told_and_left_alone(cluster):
     etcdctl(cluster, "del", bad_key)
 
 
+def a_server_that_is_too_old_for_the_clusters_formats_does_not_join(cluster):
+    formats = "/shima/v1/formats/cluster"
+    cluster.kill(TARGET)
+    etcdctl(cluster, "put", formats, "--", '{"magic":"shima-formats","version":1,"level":2,"raised_by":"site-b/core-9"}')
+    cluster.devcluster("start", "--no-wait", TARGET)
+    refused = wait_until("the refusal to be told", lambda: cluster.ctl("status", site="site-a")["refused"], 30)
+    expect(refused[0]["server"] == TARGET and "formats up to level 1, but the cluster's were raised to level 2" in refused[0]["reason"],
+           f"shimactl status tells: {refused[0]['server']}: {refused[0]['reason']}")
+    wait_until("its lease to end", lambda: TARGET in cluster.ctl("status", site="site-a")["servers_away"], 20)
+    said = cluster.log(TARGET).split("joining through etcd")[-1]
+    expect("registered as" not in said and "recovery" not in said, "it does not join, and opens no disk")
+    etcdctl(cluster, "del", formats)
+    cluster.wait_joined()
+    wait_until("the refusal to be taken back", lambda: not cluster.ctl("status")["refused"], 20)
+    cluster.wait_caught_up("good")
+    still_serves(cluster, "formats that were raised by mistake")
+
+
 def a_server_without_etcd_waits_and_joins_later(cluster):
     etcds = [server["name"] for server in cluster.servers("etcd")]
     cluster.kill(TARGET, *etcds)
@@ -314,7 +361,7 @@ def make_cluster():
 
 if __name__ == "__main__":
     sys.exit(run_scenarios("bad input", make_cluster, [
-        prepare, malformed_frames_are_refused_counted_and_logged_once, hostile_requests_get_an_error,
-        half_frames_held_open_are_bounded, garbage_at_the_control_port, shimactl_says_what_is_wrong,
+        prepare, without_a_common_protocol_both_sides_know_why,
+        malformed_frames_are_refused_counted_and_logged_once, hostile_requests_get_an_error, half_frames_held_open_are_bounded, garbage_at_the_control_port, shimactl_says_what_is_wrong,
         wrong_configuration_is_refused, a_bad_record_in_etcd_is_told_and_left_alone,
-        a_server_without_etcd_waits_and_joins_later]))
+        a_server_that_is_too_old_for_the_clusters_formats_does_not_join, a_server_without_etcd_waits_and_joins_later]))

@@ -50,11 +50,12 @@ def make_stubs():
 
 
 class Driver:
-    """A process of shima-csi in a site of a cluster, and its services. Its folder stays when it is killed."""
+    """A process of shima-csi in a site of a cluster, and its services. Its folder stays when it is killed. `programs`: the folder of the build
+    that the next start() runs."""
 
     def __init__(self, cluster, site, name, folder, *flags, ready_s=30):
         self.cluster, self.site, self.name, self.flags, self.ready_s = cluster, site, name, flags, ready_s
-        self.folder = pathlib.Path(folder)
+        self.programs, self.folder = BIN, pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.socket = self.folder / f"{name}.sock"
         self.log_path = self.folder / f"{name}.log"
@@ -68,7 +69,7 @@ class Driver:
         core = ",".join(server["endpoint"] for server in
                         sorted(self.cluster.servers(), key=lambda server: server["site"] != self.site))
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.cluster.popen(self.site, BIN / "shima-csi", "--endpoint", self.endpoint, "--core", core,
+            self.process = self.cluster.popen(self.site, self.programs / "shima-csi", "--endpoint", self.endpoint, "--core", core,
                                               *self.flags, stdout=log, stderr=log)
         wait_until(f"{self.name} listens", self._listens, self.ready_s, 0.05)
         return self
@@ -106,6 +107,11 @@ class Driver:
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+
+def well(stats):
+    """What NodeGetVolumeStats answers, or None where it is abnormal: a look that lasts too long is, and tells of no inodes."""
+    return None if stats.volume_condition.abnormal else stats
 
 
 def expect_code(code, what, call, text=""):

@@ -20,7 +20,7 @@ import csi_controller_test
 import csi_node_test
 from cluster import FILE_PROGRAMS, LONG, MIB, NOT_FOUND, Cluster, expect, run_scenarios, say, wait_until
 from csi_client import check_python, make_stubs
-from csi_node_test import NodesCluster, block, direct, mount_table, tree
+from csi_node_test import NodesCluster, backing_files, block, direct, mount_table, tree
 
 SIZE, GROWN = 64 * MIB, 96 * MIB
 HOME, CLIENT_ADDRESS = "site-a", "10.9.8.7"
@@ -296,8 +296,7 @@ def expect_nothing_left(life):
         left = [path for path in mount_table() if path.startswith(str(node.folder)) and life.volume in path]
         expect(not left and not node.mount_processes() and not list((node.state / "volumes").glob("*.json")),
                f"{node.name}: no mount, no process, no record of {life.volume} is left")
-    loops = [device.read_text() for device in pathlib.Path("/sys/block").glob("loop*/loop/backing_file")]
-    expect(not [path for path in loops if path.startswith(str(life.cluster.folder))], "no loop device either")
+    expect(not [path for path in backing_files().values() if path.startswith(str(life.cluster.folder))], "no loop device either")
     wait_until("the record is gone", lambda: life.cluster.try_ctl("volume", "show", life.volume).code == NOT_FOUND, 30)
 
 

@@ -18,7 +18,7 @@ import threading
 import time
 
 from cluster import BIN, FILE_PROGRAMS, MIB, Cluster, expect, run_scenarios, say, wait_until
-from csi_client import Driver, check_python, expect_code, make_stubs
+from csi_client import Driver, check_python, expect_code, make_stubs, well
 
 SITES = ("site-a", "site-b")
 SIZE = 64 * MIB
@@ -31,6 +31,15 @@ def mount_table():
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split(" ")
         found[fields[4]] = (fields[5].split(","), fields[fields.index("-") + 2])
+    return found
+
+
+def backing_files():
+    """{loop device: its file}; one may be detached by somebody else meanwhile."""
+    found = {}
+    for path in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
+        with contextlib.suppress(OSError):
+            found[f"/dev/{path.parts[3]}"] = path.read_text().strip()
     return found
 
 
@@ -115,9 +124,9 @@ class Node:
         for pid in self.mount_processes().values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for device in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
-            if device.read_text().startswith(str(self.folder)):
-                subprocess.run(["losetup", "--detach", f"/dev/{device.parts[3]}"], check=False)
+        for device, file in backing_files().items():
+            if file.startswith(str(self.folder)):
+                subprocess.run(["losetup", "--detach", device], check=False)
         for path in reversed(list(mount_table())):
             if path.startswith(str(self.folder)):
                 subprocess.run(["umount", "--lazy", path], check=False)
@@ -295,9 +304,9 @@ def stats_and_condition(cluster):
     node.stage(volume, tree())
     folder = node.publish(volume, tree())
     (folder / "file").write_bytes(bytes(8 * MIB))
-    usage = {u.unit: u for u in node.stats(volume).usage}
+    usage = {u.unit: u for u in wait_until("it to be well", lambda: well(node.stats(volume))).usage}
     expect(usage[csi.VolumeUsage.BYTES].total == SIZE, f"its size is the quota: {usage[csi.VolumeUsage.BYTES].total}")
-    expect(usage[csi.VolumeUsage.INODES].used >= 1 and not node.stats(volume).volume_condition.abnormal, "inodes are counted; it is well")
+    expect(usage[csi.VolumeUsage.INODES].used >= 1, "inodes are counted; it is well")
     process = node.mount_processes()[node.staging(volume)]
     os.kill(process, signal.SIGSTOP)
     begin = time.monotonic()
@@ -381,8 +390,7 @@ def block_devices_at_two_sites(cluster):
         node.unpublish(volume)
         node.restart_plugin()
         node.unstage(volume)
-    left = [device.read_text().strip() for device in pathlib.Path("/sys/block").glob("loop*/loop/backing_file")]
-    expect(not [path for path in left if path.startswith(str(cluster.folder))], "no loop device is left")
+    expect(not [path for path in backing_files().values() if path.startswith(str(cluster.folder))], "no loop device is left")
     b.stage(volume, block())
     expect(direct(b.publish(volume, block()), offset=4096) == b"from site-a", "the data is there when it is staged again")
     b.unpublish(volume)
@@ -464,7 +472,8 @@ def fuse_process_killed(cluster):
             with contextlib.suppress(OSError):
                 return direct(path) == b"kept" if use.HasField("block") else (path / "file").read_text() == "kept"
         wait_until(f"{name}: the plug-in mounts it again by itself", kept, 60, 0.5)
-        expect(not node.stats(volume).volume_condition.abnormal, f"{name}: FUSE process killed: mounted and bound again, all well")
+        wait_until("all to be well", lambda: not node.stats(volume).volume_condition.abnormal)
+        expect(True, f"{name}: FUSE process killed: mounted and bound again, all well")
         os.kill(next(iter(node.mount_processes().values())), signal.SIGKILL)
         node.restart_plugin()
         expect(kept(), f"{name}: killed together with the plug-in: whole when the new one serves")

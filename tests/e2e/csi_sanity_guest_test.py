@@ -15,7 +15,7 @@ import threading
 import time
 
 from cluster import BIN, FILE_PROGRAMS, LONG, MIB, ROOT, SKIPPED, Answer, Cluster, expect, run_scenarios, say, skip, wait_until
-from csi_client import check_python, expect_code, make_stubs
+from csi_client import check_python, expect_code, make_stubs, well
 from csi_sanity import judge, sanity_flags, sanity_program
 
 GUEST = ROOT / "hack/guest"
@@ -270,11 +270,10 @@ def a_tree_by_nfs(cluster):
     refused = guest.run(f"echo x >{second}/x")
     expect(refused.code != 0 and "Read-only" in refused.out, f"a second target is read-only: {refused.out}")
     volume.unpublish(1)
-    usage = {one.unit: one for one in volume.stats().usage}
+    usage = {one.unit: one for one in wait_until("all to be well", lambda: well(volume.stats())).usage}
     expect(usage[csi.VolumeUsage.BYTES].total == SIZE and usage[csi.VolumeUsage.BYTES].used >= 3 * MIB,
            "stats: the volume's size, and what is used")
-    expect(usage[csi.VolumeUsage.INODES].used >= 2 and not volume.stats().volume_condition.abnormal,
-           "inodes are counted; all is well")
+    expect(usage[csi.VolumeUsage.INODES].used >= 2, "inodes are counted; all is well")
     with_open_file(guest, volume)
     unmounted_by_hand(guest, volume)
     volume.expand(2 * SIZE)
@@ -435,7 +434,8 @@ def a_block_device_by_nfs(cluster):
     volume.expand(2 * SIZE)
     expect(guest.sh(f"blockdev --getsize64 {device}") == str(2 * SIZE),
            "the plug-in was killed; the device grows all the same, online")
-    expect(volume.stats().usage[0].total == 2 * SIZE and not volume.stats().volume_condition.abnormal, "as its stats say")
+    wait_until("all to be well", lambda: not volume.stats().volume_condition.abnormal)
+    expect(volume.stats().usage[0].total == 2 * SIZE, "as its stats say")
     end(guest, volume)
     expect("/raw" not in guest.sh("cat /sys/block/loop*/loop/backing_file 2>/dev/null; true"), "no loop device is left")
 

@@ -86,7 +86,7 @@ def numbers_in(directory):
 
 
 def is_fenced(directory):
-    """Every call of a fenced mount fails with EIO, at once."""
+    """Every call of a fenced mount fails with EIO, long before one that nobody answers would (30 s)."""
     begin = time.monotonic()
     try:
         descriptor = os.open(f"{directory}/by-the-fenced", os.O_RDWR | os.O_CREAT)
@@ -96,7 +96,7 @@ def is_fenced(directory):
         if error.errno != errno.EIO:
             return f"{error}"
     took = time.monotonic() - begin
-    return "" if took < 5 else f"EIO came after {took:.1f} s"
+    return "" if took < 20 else f"EIO came after {took:.1f} s"
 
 
 # ---- scenarios -------------------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def an_access_server_that_is_registered_serves_its_clients(cluster):
     address = server.rsplit(":", 1)[0]
     route = cluster.run("site-a", "ip", "-j", "route", "get", address).json[0]
     publish(cluster, "nfs-node", "site-a", "--address", route["prefsrc"])
-    wait_until("the access server knows the node", lambda: cluster.try_nfs("site-a", VOLUME, "ls", "/").code == DONE, 10)
+    wait_until("the access server knows the node", lambda: cluster.try_nfs("site-a", VOLUME, "ls", "/").code == DONE)
     source = cluster.folder / "small"
     source.write_text("by NFS\n")
     cluster.nfs("site-a", VOLUME, "put", str(source), "/small")
@@ -185,13 +185,13 @@ def a_core_server_that_is_away_has_not_confirmed(cluster):
     worker.read_until(lambda: min(worker.acked) >= 100)
     primaries = sorted({row["server"] for row in primary_servers(cluster)})
     cluster.kill(primaries[0])
-    answer = cluster.try_ctl("--timeout", "3s", "volume", "unpublish", VOLUME, "worker")
+    answer = cluster.try_ctl("--timeout", "15s", "volume", "unpublish", VOLUME, "worker")
     expect(answer.code == UNREACHABLE and primaries[0] in answer.err, f"unpublish says who has not confirmed: {answer!r}")
     shown = cluster.ctl("volume", "show", VOLUME)
     expect("worker" not in [p["node"] for p in shown["publications"]], "the publication itself is gone")
     cluster.start(primaries[0])
     wait_until("unpublish returns once that server is back",
-               lambda: cluster.try_ctl("--timeout", "10s", "volume", "unpublish", VOLUME, "worker").code == DONE, 60)
+               lambda: cluster.try_ctl("--timeout", "10s", "volume", "unpublish", VOLUME, "worker").code == DONE, 120)
     at_once = numbers_in(cluster.reader)
     worker.read_to_the_end()
     time.sleep(SILENT_S)
@@ -210,7 +210,7 @@ def a_restart_forgets_no_fence(cluster):
     expect((cluster.reader / "after").read_text() == "2", "published nodes go on")
     expect(not is_fenced(cluster.old), f"after all of the home's servers were killed, the fenced mount stays so {is_fenced(cluster.old)}")
     cluster.umount(cluster.old)
-    cluster.ctl("volume", "unpublish", VOLUME)
+    cluster.ctl("volume", "unpublish", VOLUME, "--all")
     expect(not is_fenced(new) and not is_fenced(cluster.reader), f"without a node's name all are fenced {is_fenced(new)} {is_fenced(cluster.reader)}")
 
 

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import random
+import select
 import struct
 import subprocess
 import sys
@@ -218,19 +219,57 @@ class NfsFiles:
         return sorted(name for name in names if name not in (".", ".."))
 
 
+class Orders:
+    """The lines of standard input; unlike those of sys.stdin, one that has come is always seen to wait."""
+
+    def __init__(self):
+        self.rest = b""
+
+    def __iter__(self):
+        while True:
+            while b"\n" not in self.rest:
+                piece = os.read(0, 1 << 20)
+                if not piece:
+                    return
+                self.rest += piece
+            line, _, self.rest = self.rest.partition(b"\n")
+            yield line
+
+    def one_waits(self):
+        return self.rest or select.select([0], [], [], 0)[0]
+
+
+ORDERS = Orders()
+
+
+def until_asked(least=0, more=0):
+    """Counts until the test asks for an end (Client.ask_to_end), at least to `least`, and then `more` rounds."""
+    number = 0
+    while number < least or not ORDERS.one_waits():
+        yield number
+        number += 1
+    yield from range(number, number + more)
+
+
+def tell_under_way():
+    """For Client.wait_under_way()."""
+    print(json.dumps({"under_way": True}), flush=True)
+
+
 class Repetitions:
-    """Calls that go on by themselves, so that many overlap."""
+    """Calls that go on by themselves, so that many overlap: until they are asked to end, however fast the machine is."""
 
     def __init__(self, files):
         self.files = files
 
     def append_records(self, name, writer, count, seed):
-        """Records: 8 bytes of writer, number and length; then `writer` over and over. Of up to 60,000 bytes."""
+        """How many, at least `count`. Records: 8 bytes of writer, number and length; then `writer` over and over. Of up to 60,000 bytes."""
         source = random.Random(seed)
-        for number in range(count):
+        for number in until_asked(count):
             length = source.randrange(16, 60_000)
             header = writer.to_bytes(2, "little") + number.to_bytes(2, "little") + length.to_bytes(4, "little")
             self.files.append(name, (header + bytes([writer]) * (length - 8)).hex())
+        return number + 1
 
     def count_up(self, name, kind, rounds):
         """Adds one to the number in a file under a lock: `ofd` or `flock`."""
@@ -242,33 +281,37 @@ class Repetitions:
                 fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole_file(fcntl.F_UNLCK)) if kind == "ofd" else fcntl.flock(file, fcntl.LOCK_UN)
 
     def write_numbers(self, name, count):
-        """1, 2, ... to the same place. When each was begun and when it was ACKed, seconds of CLOCK_MONOTONIC."""
+        """1, 2, ... to the same place; under way after `count`. When each was begun and when it was ACKed, seconds of CLOCK_MONOTONIC."""
         times = []
-        for number in range(1, count + 1):
+        for number in until_asked(count):
             begin = time.monotonic()
-            self.files.write(name, 100, number.to_bytes(8, "little").hex() * 64)
+            self.files.write(name, 100, (number + 1).to_bytes(8, "little").hex() * 64)
             times.append((begin, time.monotonic()))
+            if len(times) == count:
+                tell_under_way()
         return times
 
-    def read_numbers(self, name, until_s, kept):
-        """What was seen there, and when each read began and ended, until CLOCK_MONOTONIC is `until_s`."""
+    def read_numbers(self, name, kept, more):
+        """What was seen there, and when each read began and ended; under way after the first one."""
         seen, read = [], self.files.read_kept if kept else self.files.read
-        while time.monotonic() < until_s:
+        for number in until_asked(1, more):
             begin = time.monotonic()
             data = bytes.fromhex(read(name, 100, 512))
             if data != data[:8] * 64:
                 raise AssertionError(f"a torn piece: {data.hex()}")
             seen.append((int.from_bytes(data[:8], "little"), begin, time.monotonic()))
+            if number == 0:
+                tell_under_way()
         return seen
 
-    def read_while_it_grows(self, name, until_s):
-        """The longest prefix that was ever seen; a shorter size than before is an error."""
+    def read_while_it_grows(self, name):
+        """The longest prefix that was ever seen, under way when there is one; a shorter size than before is an error."""
         size = 0
-        while time.monotonic() < until_s:
+        for _ in until_asked(more=1):
             now = self.files.stat(name)["size"]
             if now < size:
                 raise AssertionError(f"the size was {size} and is {now}")
-            size = now
+            first, size = size == 0 < now, now
             data = b""
             while len(data) < size:  # what lies below a size that was seen is there, whole
                 part = bytes.fromhex(self.files.read(name, len(data), min(size - len(data), 1 << 20)))
@@ -276,16 +319,18 @@ class Repetitions:
                     raise AssertionError(f"{name} ends at {len(data)}, its size was {size}")
                 data += part
             check_records(data)
+            if first:
+                tell_under_way()
         return size
 
-    def look_all_the_time(self, name, until_s):
-        """How often the name was looked for; that it is not there is an error."""
-        looks = 0
-        while time.monotonic() < until_s:
+    def look_all_the_time(self, name, more):
+        """How often the name was looked for, under way after the first time; that it is not there is an error."""
+        for number in until_asked(1, more):
             with ignoring_stale():  # it was replaced between LOOKUP and GETATTR
                 self.files.stat(name)
-            looks += 1
-        return looks
+            if number == 0:
+                tell_under_way()
+        return number + 1
 
     def errors_of(self, calls):
         """Runs calls one after the other; the errno of each, 0 where it was done."""
@@ -329,7 +374,9 @@ def check_records(data):
 
 def serve(files):
     repetitions = Repetitions(files)
-    for line in sys.stdin:
+    for line in ORDERS:
+        if not line:  # what was asked to end has ended
+            continue
         call = json.loads(line)
         target = files if hasattr(files, call["call"]) else repetitions
         if call["at"]:
@@ -354,18 +401,38 @@ class Client:
     def start(self, call, *arguments, at=None):
         arguments = [argument.hex() if isinstance(argument, bytes) else argument for argument in arguments]
         self.calls.append(f"{self.name}: {call} {str(arguments)[:100]}")
+        self._send(json.dumps({"call": call, "arguments": arguments, "at": at}))
+        return self
+
+    def ask_to_end(self):
+        """What goes on by itself; to be followed by finish()."""
+        self._send("")
+
+    def _send(self, line):
         try:
-            self.process.stdin.write(json.dumps({"call": call, "arguments": arguments, "at": at}) + "\n")
+            self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             raise AssertionError(f"{self.calls[0]}: the client has ended") from None
-        return self
+
+    def wait_under_way(self):
+        """Until what goes on by itself says so."""
+        self._result(self.calls[0])
+
+    def has_ended(self):
+        """finish() would not wait."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def finish(self):
-        call, line = self.calls.pop(0), self.process.stdout.readline()
+        return self._result(self.calls.pop(0))
+
+    def _result(self, call):
+        line = self.process.stdout.readline()
         if not line:
             raise AssertionError(f"{call}: the client has ended")
         answer = json.loads(line)
+        if "under_way" in answer:
+            return None
         if "failed" in answer:
             raise AssertionError(f"{call}: {answer['failed']}")
         if "errno" in answer:

@@ -28,6 +28,7 @@ from files_clients import Client, missing
 VOLUME = "killed"
 KILLING_S = 600 if LONG else 40
 TESTERS = ("posix_random_tree", "posix_random_file")
+TESTER_S = 300  # one run of a tester, while servers die and others use the machine
 NAME_WORKERS = 4
 PIECES = 150  # of a file that is written over NFS
 REMOTES = ("site-b", "site-c")
@@ -158,7 +159,7 @@ class Again(threading.Thread):
 
     def finish(self):
         self.stopped = True
-        self.join(120)
+        self.join(2 * TESTER_S)
         self.look()
         expect(not self.is_alive() and self.done > 0, f"{self.name}: {self.done} turns, no difference and no error")
 
@@ -233,7 +234,7 @@ def used(path):
 
 def run_tester(cluster, program, number, *options):
     command = [BIN / program, cluster.a, "--seed", str(SEED * 1000 + number), *options]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=TESTER_S)
     if result.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, command))}: {result.stdout[-3000:]}{result.stderr[-500:]}")
 

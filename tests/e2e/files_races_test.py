@@ -18,6 +18,7 @@ from files_clients import Client, check_records, missing
 VOLUME = "raced"
 PAGE = 4096
 MANY = 5 if LONG else 1
+OVERLAP = 5  # of each who looks: so often at least while another one is at work
 SEED = int(os.environ.get("SHIMA_TEST_SEED", "1"))
 JITTER = random.Random(SEED)
 
@@ -140,17 +141,23 @@ def reads_never_go_back_behind_an_ack(cluster):
         writer.create(name)
         writer.write(name, 100, bytes(512))
         readers = [client for client in cluster.clients if client is not writer]
-        until_s = time.monotonic() + 2.5 * MANY
         for reader in readers:
-            reader.start("read_numbers", name, until_s, writer in cluster.clients[:2])
-        times = writer.write_numbers(name, 40 * MANY)
+            reader.start("read_numbers", name, writer in cluster.clients[:2], OVERLAP)
+        for reader in readers:
+            reader.wait_under_way()
+        writer.start("write_numbers", name, 40 * MANY)
+        writer.wait_under_way()
+        for reader in readers:
+            reader.ask_to_end()
         reads = [(reader.name, *seen) for reader in readers for seen in reader.finish()]
+        writer.ask_to_end()
+        times = writer.finish()
         for who, number, begin, end in reads:
             acked = sum(1 for _, done in times if done < begin)
             begun = sum(1 for start, _ in times if start < end)
             demand(acked <= number <= begun, f"{who} read {number}; when it began {acked} had been ACKed to {writer.name}, when it ended {begun} had begun")
         overlapped = sum(1 for _, _, begin, end in reads if end > times[0][0] and begin < times[-1][1])
-        expect(overlapped > 10, f"{writer.name} wrote {len(times)} numbers; {overlapped} reads of the others meanwhile saw the newest")
+        expect(overlapped >= OVERLAP * len(readers), f"{writer.name} wrote {len(times)} numbers; {overlapped} reads of the others meanwhile saw the newest")
 
 
 def appends_are_whole_and_there_once(cluster):
@@ -161,11 +168,16 @@ def appends_are_whole_and_there_once(cluster):
     writers, count, begin = [*cluster.fuse, *more], 30 * MANY, time.monotonic()
     try:
         begin_together([(writer, "append_records", "log", number, count, SEED * 100 + number) for number, writer in enumerate(writers, 1)])
-        nfs_b.start("read_while_it_grows", "log", time.monotonic() + 3)
-        nfs_a.start("read_while_it_grows", "log", time.monotonic() + 3)
-        seen = [reader.finish() for reader in (nfs_a, nfs_b)]
+        for reader in (nfs_a, nfs_b):
+            reader.start("read_while_it_grows", "log")
+        for reader in (nfs_a, nfs_b):
+            reader.wait_under_way()
         for writer in writers:
-            writer.finish()
+            writer.ask_to_end()
+        counts = [writer.finish() for writer in writers]
+        for reader in (nfs_a, nfs_b):
+            reader.ask_to_end()
+        seen = [reader.finish() for reader in (nfs_a, nfs_b)]
     finally:
         for client in more:
             client.end()
@@ -173,10 +185,10 @@ def appends_are_whole_and_there_once(cluster):
     for client in cluster.clients:
         data = b"".join(bytes.fromhex(client.read("log", at, min(MIB, size - at))) for at in range(0, size, MIB))
         found = check_records(data)
-        demand(found == {number: list(range(count)) for number in range(1, len(writers) + 1)}, f"{client.name} reads records {found}")
-    expect(size > 2 * MIB, f"4 processes on 2 mounts appended {count} records each in {time.monotonic() - begin:.1f} s, {size} bytes: each is there "
+        demand(found == {number: list(range(count)) for number, count in enumerate(counts, 1)}, f"{client.name} reads records {found}")
+    expect(size > 2 * MIB, f"4 processes on 2 mounts appended {counts} records in {time.monotonic() - begin:.1f} s, {size} bytes: each is there "
                            f"once, whole, in its writer's order, as read by all")
-    expect(max(seen) > 0, f"NFS clients that read meanwhile saw only whole records: up to {seen} bytes")
+    expect(seen == [size] * 2, "NFS clients that read meanwhile saw only whole records, and in the end all")
 
 
 def renames_over_each_other_leave_one_file(cluster):
@@ -209,16 +221,20 @@ def renames_over_each_other_leave_one_file(cluster):
 def a_name_that_is_replaced_is_always_there(cluster):
     owner, others, rounds = cluster.clients[0], cluster.clients[1:], 60 * MANY
     owner.create("always")
-    until_s = time.monotonic() + 2 * MANY
     for other in others:
-        other.start("look_all_the_time", "always", until_s)
+        other.start("look_all_the_time", "always", OVERLAP)
+    for other in others:
+        other.wait_under_way()
     done = 0
-    while time.monotonic() < until_s - 0.2 and done < rounds:
+    while done < rounds or (done < 100 * rounds and not all(other.has_ended() for other in others)):
         owner.create(f"next-{done}")
         owner.rename(f"next-{done}", "always")
         done += 1
+        if done == rounds:
+            for other in others:
+                other.ask_to_end()
     looks = [other.finish() for other in others]
-    expect(done > 5 and min(looks) > 5, f"{done} times another file took a name over; of {sum(looks)} looks by three clients each found one")
+    expect(min(looks) > OVERLAP, f"{done} times another file took a name over; of {sum(looks)} looks by three clients each found one")
 
 
 def directories_are_not_moved_into_each_other(cluster):

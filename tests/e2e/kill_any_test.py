@@ -25,8 +25,7 @@ def any_server_dies_during_an_import(cluster):
         # The first rounds: one of the home, an etcd member, a remote; then any two.
         chosen = [source.choice(cluster.names("site-a")), f"{source.choice(SITES)}/etcd", source.choice(cluster.names("site-b"))]
         victims = [chosen[number]] if number < len(chosen) else source.sample(every, 2)
-        importing = cluster.popen("site-a", *import_command(image), stdout=subprocess.DEVNULL)
-        time.sleep(source.uniform(0.1, 0.6))
+        importing = import_at_work(cluster, image, source.uniform(0.0, 0.3))
         cluster.kill(*victims)
         time.sleep(source.uniform(0.0, 1.0))
         cluster.start(*victims)
@@ -40,15 +39,29 @@ def import_command(image, name="imported"):
     return [BIN / "shimactl", "-o", "json", "volume", "import", name, image]
 
 
+def import_at_work(cluster, image, delay_s):
+    """An import that has written something, `delay_s` ago, and goes on."""
+    for _ in range(10):
+        before = committed_records(cluster)
+        importing = cluster.popen("site-a", *import_command(image), stdout=subprocess.DEVNULL)
+        wait_until("the first write", lambda: importing.poll() is not None or committed_records(cluster) > before, interval_s=0.01)
+        time.sleep(delay_s)
+        if importing.poll() is None:
+            return importing
+        expect(importing.returncode == DONE, "it has ended too soon, and well; again")
+        delay_s /= 2
+    raise AssertionError("an import is always over before it is seen at work")
+
+
+def committed_records(cluster):
+    return sum(row["committed_records"] for row in cluster.rows("imported", "primary"))
+
+
 def an_import_dies_and_is_repeated(cluster):
     image = make_image(cluster.folder / "repeated.img", IMAGE_MIB, 300)
-    for delay_s in (0.2, 0.1, 0.05, 0.02):  # until it is caught at work
-        importing = cluster.popen("site-a", *import_command(image), stdout=subprocess.DEVNULL)
-        time.sleep(delay_s)
-        importing.kill()
-        if importing.wait() == -9:
-            break
-    expect(importing.returncode == -9, f"shimactl was killed {delay_s} s after it began to import")
+    importing = import_at_work(cluster, image, 0.1)
+    importing.kill()
+    expect(importing.wait() == -9, "shimactl was killed after it had begun to import")
     cluster.wait_caught_up("imported")
     sums = {cluster.checksum("imported"), *(cluster.checksum("imported", site) for site in SITES)}
     expect(len(sums) == 1, "what it had written is the same at all sites")

@@ -14,6 +14,7 @@ and what was refused. SHIMA_TEST_KEEP=1 leaves the files where they are.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -28,11 +29,13 @@ import time
 import urllib.error
 import urllib.request
 
-from cluster import ROOT, Answer, say, skip, wait_until
+from cluster import ROOT, Answer, expect, say, skip, wait_until
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 ACCOUNT_FILES = "/run/secrets/kubernetes.io/serviceaccount"  # /var/run is a link to /run
 READY_S = 120  # a cold start on a busy machine of two cores
+MOST_CALLS_AN_HOUR, MOST_WATCHES = 5_000, 60  # of an operator at rest
+BUSY, BUSY_TRIES = (429, 500, 503, 504), 20  # what an API server says that cannot keep up
 
 # Who did what with which result; the control plane itself would be most of it.
 AUDIT_POLICY = {
@@ -85,6 +88,31 @@ def kube_programs(*names):
         skip(f"{', '.join(names)} cannot be had here (see hack/kube-tools)")
     assert built.returncode == 0, f"hack/kube-tools: exit code {built.returncode}"
     return pathlib.Path(built.stdout.strip())
+
+
+def more_than(verbs, requests):
+    """Those with other verbs, but for leases."""
+    return [one for one in requests if one["verb"] not in verbs and one["resource"] != "leases"]
+
+
+def requests_at_rest(kube, user, seconds, verbs):
+    """(what a user asked for in a window of time, its seconds): of five windows the first with no other verbs than these. What went
+    before may last longer on a busy machine than one waits."""
+    for number in range(1, 6):
+        before, begin = len(kube.requests(user)), time.monotonic()
+        time.sleep(seconds)
+        asked, took_s = kube.requests(user, before), time.monotonic() - begin
+        if not more_than(verbs, asked):
+            break
+        say(f"  window {number}: {len(more_than(verbs, asked))} calls that do more than {', '.join(verbs)}")
+    return asked, took_s
+
+
+def expect_few_calls(asked, seconds):
+    """In a window at rest. Watches are not of the rate: each lasts 300 s, and all may end and begin anew in one window."""
+    calls = [one for one in asked if one["verb"] != "watch"]
+    expect(len(calls) * 3600 / seconds < MOST_CALLS_AN_HOUR and len(asked) - len(calls) <= MOST_WATCHES,
+           f"{len(calls)} calls in {seconds:.0f} s, and {len(asked) - len(calls)} watches")
 
 
 def free_port():
@@ -196,7 +224,7 @@ class KubeCluster:
             self.etcd.start()
             self.start_api()
             for program in self.others:
-                program.start()
+                program.keep()  # kube-scheduler ends itself when it finds that it has missed more than it can make up for
         except BaseException:
             self.print_logs()
             self.down()
@@ -275,6 +303,8 @@ class KubeCluster:
                 f"--service-account-signing-key-file={self.keys.account_key}", "--service-cluster-ip-range=10.96.0.0/16",
                 "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
                 "--endpoint-reconciler-type=none",  # 127.0.0.1 cannot be an endpoint of Service kubernetes
+                # Pods of a node that is said to be away stay, however long a test takes.
+                "--default-unreachable-toleration-seconds=86400", "--default-not-ready-toleration-seconds=86400",
                 f"--audit-policy-file={policy}", f"--audit-log-path={self.audit}", "--audit-log-maxsize=4096"]
 
     def start_api(self):
@@ -340,7 +370,17 @@ class KubeCluster:
     # ---- objects -------------------------------------------------------------------------------------------------
 
     def request(self, method, path, body=None, content="application/json", raw=False):
-        """As administrator. The answer's JSON; ApiError if it is refused, OSError if nobody answers."""
+        """As administrator. The answer's JSON; ApiError if it is refused, OSError if nobody answers. What is only read is asked for again
+        while the API server says that it cannot keep up."""
+        for tries_left in reversed(range(BUSY_TRIES if method == "GET" and not raw else 1)):
+            try:
+                return self._request(method, path, body, content, raw)
+            except ApiError as error:
+                if error.code not in BUSY or not tries_left:
+                    raise
+            time.sleep(1)
+
+    def _request(self, method, path, body, content, raw):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": content}, method=method)
         try:
@@ -381,26 +421,37 @@ class KubeCluster:
         options = None if grace_s is None else {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": grace_s}
         return self.request("DELETE", path, options)
 
+    def _answer(self, path):
+        """(whether it was answered, the object or None). An API server that is too busy to answer says nothing about the object."""
+        try:
+            return True, self.find(path)
+        except (OSError, http.client.HTTPException):
+            return False, None
+        except ApiError as error:
+            if error.code != 429 and error.code < 500:
+                raise
+            return False, None
+
     def wait_for(self, what, path, condition=lambda found: True, timeout_s=60):
         """Until the object is there and condition(object) is true; the object."""
         def look():
-            found = self.find(path)
+            _, found = self._answer(path)
             return found if found is not None and condition(found) else None
         try:
             return wait_until(what, look, timeout_s)
         except AssertionError as error:
-            raise AssertionError(f"{what}: not within {timeout_s} s; now it is {self._brief(path)}") from error
+            raise AssertionError(f"{error}; now it is {self._brief(path)}") from None
 
     def _brief(self, path):
-        found = self.find(path)
+        answered, found = self._answer(path)
         if found is None:
-            return "not there"
+            return "not there" if answered else "not told: the API server does not answer"
         found["metadata"].pop("managedFields", None)
         found["metadata"].get("annotations", {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
         return json.dumps(found)[:3000]
 
     def wait_gone(self, what, path, timeout_s=60):
-        wait_until(f"{what} to be gone", lambda: self.find(path) is None, timeout_s)
+        wait_until(f"{what} to be gone", lambda: self._answer(path) == (True, None), timeout_s)
 
     def events(self, kind, name, namespace="default"):
         """[(reason, message)] of an object, the oldest first."""
@@ -439,6 +490,10 @@ class KubeCluster:
                        {"operatingSystem": "linux", "architecture": "amd64"}}})
         if not self.with_controllers:  # the admission's taint would stay for ever
             self.patch(f"/api/v1/nodes/{name}", {"spec": {"taints": None}})
+
+    def wait_for_free_nodes(self):
+        """A new node is tainted until the controllers have seen it; who is scheduled before sees only some of the nodes."""
+        wait_until("the nodes to take pods", lambda: not [one for one in self.items("/api/v1/nodes") if one["spec"].get("taints")])
 
     # ---- who asked for what --------------------------------------------------------------------------------------
 

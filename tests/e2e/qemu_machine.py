@@ -261,9 +261,9 @@ class Guest:
 
     def fail_to_move(self, site, disk):
         """The target QEMU is killed half way; the machine stays where it is."""
-        source, target = self._begin_move(site, disk, 8 << 20)
+        source, target = self._begin_move(site, disk, 1 << 20)
         wait_until("some of the machine's memory to be there",
-                   lambda: source.qmp("query-migrate").get("ram", {}).get("transferred", 0) > 4 << 20, 60, 0.05)
+                   lambda: source.qmp("query-migrate").get("ram", {}).get("transferred", 0) > 1 << 20, 60, 0.05)
         self.machines.remove(target)
         target.end()
         found = wait_until("the migration to end", lambda: self._finished(source), 60, 0.05)

@@ -11,6 +11,7 @@
 
 #include "common/observe/histogram.h"
 #include "common/runtime/clock.h"
+#include "tests/tools/asked_to_end.h"
 #include "tests/tools/numbered_piece.h"
 
 namespace shima {
@@ -57,7 +58,7 @@ class Writer {
   void start(size_t index) {
     uint64_t now = real_clock().now_us();
     bool over = now - begin_us_ >= static_cast<uint64_t>(options_.seconds * 1e6) || !error_.is_ok() ||
-                (options_.max_writes && started_ >= options_.max_writes);
+                asked_to_end() || (options_.max_writes && started_ >= options_.max_writes);
     if (over) {
       if (--active_ == 0) changed_.notify_all();
       return;

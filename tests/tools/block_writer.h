@@ -18,8 +18,9 @@ struct WriteOptions {
   uint64_t max_writes = 0;  // 0: no limit
 };
 
-// Prints a JSON line each second and one at the end. A write that fails is counted and its place used again;
-// kFailedPrecondition if nothing at all was acknowledged.
+// Prints a JSON line each second and one at the end, also when it is asked to end before its time
+// (asked_to_end.h). A write that fails is counted and its place used again; kFailedPrecondition if nothing at
+// all was acknowledged.
 Status write_pieces(VolumeClient& client, AckLog& log, const WriteOptions& options);
 
 // Reads every place of the log, through the primaries or what `site` holds, and prints a JSON line. kCorrupt

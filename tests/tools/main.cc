@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "accessserver/volume/grpc_layout.h"
+#include "tests/tools/asked_to_end.h"
 #include "tests/tools/block_writer.h"
 
 namespace shima {
@@ -17,6 +18,7 @@ struct Arguments {
 };
 
 Status run_command(const Arguments& arguments, bool verify) {
+  if (!verify) end_when_asked();
   auto log = AckLog::open(arguments.log, arguments.stream);
   if (!log) return log.status();
   auto source = make_grpc_layout_source({.endpoints = arguments.endpoints});
@@ -34,7 +36,8 @@ int run(int argc, char** argv) {
   app.footer("Exit codes: 0 done, 1 not possible, 2 wrong usage, 9 an acknowledged piece is lost or wrong.");
   app.require_subcommand(1);
   Arguments arguments;
-  auto* write = app.add_subcommand("write", "Write random places; goes on where the log ends");
+  auto* write = app.add_subcommand(
+      "write", "Write random places; goes on where the log ends. SIGTERM: end, and print the sums");
   auto* verify = app.add_subcommand("verify", "Read every place of the log");
   for (auto* command : {write, verify}) {
     command->add_option("volume", arguments.volume, "Name of the volume")->required();

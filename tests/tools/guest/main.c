@@ -20,7 +20,7 @@
 
 #include "check.h"
 
-enum { RULE_TIMEOUT_S = 120 };
+enum { RULE_TIMEOUT_S = 400 };
 
 static const struct rule* const tables[] = {data_rules,      direct_rules, name_rules,         race_rules,
                                             attribute_rules, lock_rules,   second_client_rules};

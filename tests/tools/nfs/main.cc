@@ -144,7 +144,8 @@ void Program::add_transfers() {
       ->capture_default_str();
   latency->add_flag("--append", a_.loop.append, "each behind the one before");
   auto* numbered =
-      add("write-numbered", "Write 4 KiB pieces with their numbers, at the next server when one is gone",
+      add("write-numbered",
+          "Write 4 KiB pieces with their numbers, at the next server when one is gone. SIGTERM: end",
           [this](NfsSession& s) { return write_numbered(s, a_.path, a_.count, a_.patience_s); });
   auto* verify = add("verify-numbered", "Read what write-numbered wrote",
                      [this](NfsSession& s) { return verify_numbered(s, a_.path, a_.count); });

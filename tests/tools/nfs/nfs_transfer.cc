@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/observe/histogram.h"
+#include "tests/tools/asked_to_end.h"
 
 namespace shima {
 namespace {
@@ -260,6 +261,7 @@ Status measure_writes(NfsSession& session, const std::string& path, const WriteL
 }
 
 Status write_numbered(NfsSession& session, const std::string& path, uint64_t count, uint64_t patience_s) {
+  end_when_asked();
   uint64_t changes = 0;
   const auto open = [&] { return session.open(path, O_RDWR | O_CREAT, 0644); };
   // Again at the next server, as long as there is none.
@@ -278,18 +280,19 @@ Status write_numbered(NfsSession& session, const std::string& path, uint64_t cou
   };
   SHIMA_RETURN_IF_ERROR(patiently(open));
   std::vector<uint64_t> piece(kNumberedBytes / sizeof(uint64_t));
-  uint64_t longest_us = 0;
-  for (uint64_t number = 0; number < count; ++number) {
+  uint64_t longest_us = 0, written_pieces = 0;
+  for (uint64_t number = 0; number < count && !asked_to_end(); ++number) {
     std::fill(piece.begin(), piece.end(), number + 1);
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(piece.data()), kNumberedBytes);
     const Clock::time_point started = Clock::now();
     Status written = patiently([&] { return session.write(number * kNumberedBytes, bytes); });
     if (!written.is_ok()) return written.with_context("piece " + std::to_string(number));
     longest_us = std::max(longest_us, us_since(started));
+    ++written_pieces;
   }
   SHIMA_RETURN_IF_ERROR(patiently([&] { return session.close(); }));
   print({{"path", path},
-         {"written", count},
+         {"written", written_pieces},
          {"longest_us", longest_us},
          {"changed_servers", changes},
          {"server", session.server()}});

@@ -32,8 +32,8 @@ struct WriteLoop {
 Status measure_writes(NfsSession& session, const std::string& path, const WriteLoop& loop);
 
 // Pieces of 4 KiB, each full of its number, one after the other. When the server does not answer, goes on at
-// the next one, within `patience_s` seconds. Prints the longest time between two ACKs, and how often it
-// changed servers.
+// the next one, within `patience_s` seconds. Prints how many it wrote (fewer if it was asked to end,
+// asked_to_end.h), the longest time between two ACKs, and how often it changed servers.
 Status write_numbered(NfsSession& session, const std::string& path, uint64_t count, uint64_t patience_s);
 // kCorrupt: a piece is not there or has another number.
 Status verify_numbered(NfsSession& session, const std::string& path, uint64_t count);
