@@ -44,9 +44,7 @@ def judge(title, code, report, output, section=None):
     cases = [case for case in ElementTree.fromstring(report).iter("testcase") if not is_filtered(case)] if report else []
     skipped = [case.get("name") for case in cases if case.find("skipped") is not None]
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    for case in failed:
-        reason = case.find("failure") if case.find("failure") is not None else case.find("error")
-        say(f"  FAILED: {case.get('name')}: {(reason.get('message') or reason.text or '')[:1500]}")
+    reasons = "".join(f"\n    {case.get('name')}: {reason_of(case)}" for case in failed)
     if code != 0 and not failed:
         say(output[-3000:])
     known = expected_skips(section)
@@ -54,7 +52,12 @@ def judge(title, code, report, output, section=None):
     passed = len(cases) - len(skipped) - len(failed)
     expect(not unknown, f"what is left out has its reason in {SKIPS.name}" + "".join(f"\n    {name}" for name in unknown))
     expect(code == 0 and not failed and passed > 0,
-           f"{title}: {passed} tests passed, {len(failed)} failed, {len(skipped)} left out")
+           f"{title}: {passed} tests passed, {len(failed)} failed, {len(skipped)} left out{reasons}")
+
+
+def reason_of(failed):
+    reason = failed.find("failure") if failed.find("failure") is not None else failed.find("error")
+    return (reason.get("message") or reason.text or "")[:1500]
 
 
 def is_filtered(case):
