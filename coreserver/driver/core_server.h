@@ -118,6 +118,8 @@ class CoreServer : public ServerFacade {
   std::vector<GroupId> primaries_here(VolumeId volume) const;
   bool has_unreadable_volume() const;
   std::shared_ptr<const ClusterState> state() const;
+  // Waits a moment for the view: whoever made the change and asks this server next is to find it.
+  void see_own_change(const Result<VolumeInfo>& changed) const;
   Status ready() const;
 
   const ServerOptions options_;

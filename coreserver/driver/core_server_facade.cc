@@ -14,7 +14,7 @@
 namespace shima {
 
 namespace {
-constexpr uint32_t kSeeOwnChangeMs = 2000;
+constexpr uint32_t kSeeOwnChangeMs = 5000;
 
 Statistic counter(const std::string& name, uint64_t value) {
   return {name, "count", static_cast<double>(value)};
@@ -102,6 +102,11 @@ Status CoreServer::ready() const {
 
 uint64_t CoreServer::stale_ms() { return joined_ ? view_->stale_ms() : real_clock().now_ms() - started_ms_; }
 
+void CoreServer::see_own_change(const Result<VolumeInfo>& changed) const {
+  if (changed.is_ok() && !view_->wait_for(changed->mod_revision, kSeeOwnChangeMs).is_ok())
+    log(LogLevel::kInfo, "cluster", "the view is slow");
+}
+
 Result<VolumeInfo> CoreServer::create_volume(const VolumeSpec& wanted) {
   SHIMA_RETURN_IF_ERROR(ready());
   VolumeSpec spec = wanted;
@@ -109,15 +114,14 @@ Result<VolumeInfo> CoreServer::create_volume(const VolumeSpec& wanted) {
                        std::find(spec.sites.begin(), spec.sites.end(), options_.site) != spec.sites.end();
   if (spec.home.empty() && home_possible) spec.home = options_.site;
   auto created = volumes_->create_volume(spec);
-  if (!created.is_ok()) return created;
-  if (!view_->wait_for(created->mod_revision, kSeeOwnChangeMs).is_ok())
-    log(LogLevel::kInfo, "cluster", "the view is slow");
+  see_own_change(created);
   return created;
 }
 
 Status CoreServer::delete_volume(const std::string& name, bool force) {
   SHIMA_RETURN_IF_ERROR(ready());
   auto marked = volumes_->mark_deleting(name, force);
+  see_own_change(marked);
   return marked.is_ok() ? Status::ok() : marked.status();
 }
 
@@ -150,8 +154,7 @@ Result<VolumeInfo> CoreServer::set_quotas(const std::string& name, uint64_t size
                                           std::optional<uint64_t> max_inodes) {
   SHIMA_RETURN_IF_ERROR(ready());
   auto changed = volumes_->set_quotas(name, size_bytes, max_inodes);
-  if (changed.is_ok() && !view_->wait_for(changed->mod_revision, kSeeOwnChangeMs).is_ok())
-    log(LogLevel::kInfo, "cluster", "the view is slow");
+  see_own_change(changed);
   return changed;
 }
 

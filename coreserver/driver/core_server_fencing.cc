@@ -13,7 +13,6 @@ namespace shima {
 
 namespace {
 
-constexpr uint32_t kSeeOwnChangeMs = 2000;
 constexpr uint32_t kSliceMs = 200;  // of a wait: in between it is seen that the server stops
 // Calls that wait: they must leave threads of ControlServer::kMaxThreads to those that answer others' waits.
 constexpr int kMaxWaits = 8;
@@ -108,8 +107,7 @@ Result<VolumeInfo> CoreServer::publish(const std::string& name, const Publicatio
                       ", which is none of the cluster's; shimactl site list shows them");
   }
   auto changed = volumes_->publish(name, wanted);
-  if (changed.is_ok() && !view_->wait_for(changed->mod_revision, kSeeOwnChangeMs).is_ok())
-    log(LogLevel::kInfo, "cluster", "the view is slow");
+  see_own_change(changed);
   return changed;
 }
 
@@ -133,6 +131,7 @@ Result<VolumeInfo> CoreServer::unpublish(const std::string& name, const std::str
     return known == now->servers.end() ? "server " + std::to_string(server.value) : known->second.name;
   };
   Status all = barrier.wait(primaries_of(*changed), timeout_ms);
+  see_own_change(changed);
   if (all.is_ok()) return changed;
   return all.with_context("volume " + name +
                           ": the publication is taken away, but that its primaries refuse " +
