@@ -3,7 +3,7 @@
 //
 // Threads: any number at a time; calls block, at most as long as the options say (unpublish() as much again).
 // Errors: those of ControlClient. A call that changes something and gets no answer is kDeadlineExceeded: it
-// may have been made; every call here may be made again.
+// may have been made; every call here may be made again, and is, while `patience_ms` last.
 #pragma once
 
 #include <memory>
@@ -43,6 +43,7 @@ class ControlPlane {
 struct ControlPlaneOptions {
   std::vector<std::string> endpoints;  // host:port, [v6]:port; at least one
   int timeout_ms = 10'000;             // of one call, over all endpoints
+  int patience_ms = 0;                 // a call that failed for the moment is made again until then
 };
 
 std::unique_ptr<ControlPlane> make_control_plane(const ControlPlaneOptions& options);

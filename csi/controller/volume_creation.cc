@@ -1,7 +1,11 @@
 #include "csi/controller/volume_creation.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <set>
 
+#include "common/runtime/clock.h"
 #include "csi/controller/capability_check.h"
 #include "csi/controller/capacity_range.h"
 #include "csi/controller/csi_errors.h"
@@ -12,6 +16,9 @@ namespace shima {
 namespace {
 
 using cluster::v1::VolumeRecord;
+
+constexpr uint64_t kReturnMs = 10'000;  // of a server that has restarted, or lost its lease for a moment
+constexpr useconds_t kPauseUs = 500'000;
 
 grpc::Status check_unsupported(const ::csi::v1::CreateVolumeRequest& request) {
   if (request.has_volume_content_source()) {
@@ -49,6 +56,27 @@ volume::v1::CreateVolumeRequest creation_request(const WantedVolume& wanted, con
   request.set_published_only(true);
   *request.mutable_labels() = labels_for(wanted.parameters);
   return request;
+}
+
+// Where one of their servers is away, it may come back: elsewhere the volume would be for good.
+Result<VolumeRecord> create_when_possible(ControlPlane& plane,
+                                          const volume::v1::CreateVolumeRequest& request) {
+  const auto lacks_server = [&] {
+    const auto servers = plane.list_servers();
+    return servers &&
+           std::any_of(servers->begin(), servers->end(), [&](const cluster::v1::ServerState& server) {
+             const auto& sites = request.sites();
+             return !server.alive() &&
+                    std::find(sites.begin(), sites.end(), server.record().site()) != sites.end();
+           });
+  };
+  const uint64_t until = real_clock().now_ms() + kReturnMs;
+  for (;;) {
+    auto made = plane.create_volume(request);
+    const bool may_help = made.status().code() == Code::kFailedPrecondition && real_clock().now_ms() < until;
+    if (!may_help || !lacks_server()) return made;
+    usleep(kPauseUs);
+  }
 }
 
 grpc::Status answer_with(const VolumeRecord& found, const WantedVolume& wanted, VolumeRecord& record) {
@@ -107,7 +135,7 @@ grpc::Status make_volume(ControlPlane& plane, const WantedVolume& wanted, Volume
   grpc::Status status = sites_with_servers(plane, with_servers);
   if (status.ok()) status = choose_volume_sites(wanted.sites, wanted.parameters, with_servers, sites);
   if (!status.ok()) return status;
-  auto made = plane.create_volume(creation_request(wanted, sites));
+  auto made = create_when_possible(plane, creation_request(wanted, sites));
   if (made) {
     record = *made;
     return grpc::Status::OK;

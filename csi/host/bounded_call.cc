@@ -22,6 +22,7 @@ namespace shima {
 namespace {
 
 constexpr uint32_t kDeathMs = 200;  // how long a killed child is waited for
+constexpr uint32_t kSliceMs = 200;  // of a wait
 constexpr unsigned kFirstFd = 3;    // behind standard input, output and error
 
 std::mutex abandoned_mutex;
@@ -59,16 +60,23 @@ void close_all_but(std::vector<int> keep) {
   _exit(write(pipe_end, message.data(), static_cast<size_t>(wanted)) == wanted ? 0 : 1);
 }
 
-// Reads what the child has to say; false: not by then.
-bool read_answer(int fd, uint64_t deadline_ms, char* message, size_t size, size_t& got) {
+// Reads what the child has to say; false: not in time. While this process itself stands still, which then the
+// child may do as well, no time passes.
+bool read_answer(int fd, uint64_t limit_ms, char* message, size_t size, size_t& got) {
+  uint64_t waited_ms = 0, last = real_clock().now_ms();
   got = 0;
   while (got < size) {
-    const uint64_t now = real_clock().now_ms();
-    if (now >= deadline_ms) return false;
+    const bool last_look = waited_ms >= limit_ms;
     pollfd waiting{fd, POLLIN, 0};
-    const int ready = poll(&waiting, 1, static_cast<int>(deadline_ms - now));
+    const int ready = poll(&waiting, 1, static_cast<int>(std::min<uint64_t>(limit_ms - waited_ms, kSliceMs)));
     if (ready < 0 && errno != EINTR) return false;
-    if (ready <= 0) continue;
+    if (ready <= 0) {
+      if (last_look) return false;
+      const uint64_t now = real_clock().now_ms();
+      waited_ms = std::min<uint64_t>(limit_ms, waited_ms + std::min<uint64_t>(now - last, 2 * kSliceMs));
+      last = now;
+      continue;
+    }
     const ssize_t count = read(fd, message + got, size - got);
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return true;  // the child has died without an answer
@@ -126,8 +134,7 @@ Result<BoundedResult> run_bounded_bytes(const std::string& what, uint32_t deadli
   std::array<char, sizeof(int) + kMaxBoundedAnswerBytes> message{};
   size_t got = 0;
   BoundedResult result;
-  const uint64_t until = real_clock().now_ms() + deadline_ms;
-  result.in_time = read_answer(reading.get(), until, message.data(), sizeof(int) + size, got);
+  result.in_time = read_answer(reading.get(), deadline_ms, message.data(), sizeof(int) + size, got);
   end_child(pid, what);
   if (!result.in_time) return result;
   if (got != sizeof(int) + size) return Status(Code::kInternal, "a bounded call died without an answer");

@@ -31,7 +31,8 @@ class IdentityService final : public v1::Identity::Service {
   }
 
   grpc::Status Probe(grpc::ServerContext*, const v1::ProbeRequest*, v1::ProbeResponse* response) override {
-    const Status state = readiness_.look();
+    Status state = readiness_.look();
+    if (!state && readiness_.was_ready()) state = readiness_.look();  // it may only have been slow
     if (!state && readiness_.was_ready())
       return {grpc::StatusCode::FAILED_PRECONDITION, "not ready any more: " + state.message()};
     if (!state) log(LogLevel::kInfo, "csi", "not ready yet: " + state.to_string());

@@ -18,9 +18,9 @@ namespace {
 
 constexpr size_t kLogEndBytes = 4096;
 constexpr uint64_t kMostLogBytes = 8 << 20;
-constexpr uint32_t kUnmountMs = 5000;
+constexpr uint32_t kUnmountMs = 15'000;
 constexpr uint32_t kAfterAbortMs = 3000;  // for the process to end by itself once its mount is gone
-constexpr uint32_t kAfterKillMs = 2000;
+constexpr uint32_t kAfterKillMs = 10'000;
 constexpr useconds_t kLookAgainUs = 10'000;
 
 int64_t since_1970_ms() {

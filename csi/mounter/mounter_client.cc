@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "common/runtime/clock.h"
@@ -12,13 +13,14 @@ namespace shima {
 namespace {
 
 constexpr int kListMs = 5000;
-constexpr uint32_t kBeyondMs = 15'000;  // of a start or stop, on top of the time it was given
+constexpr uint32_t kBeyondMs = 30'000;   // of a start or stop, on top of the time it was given
+constexpr uint32_t kRestartMs = 10'000;  // of a mounter that does not answer
 
 // A restarted mounter is found at once: the channel's usual waits are for networks.
 std::shared_ptr<grpc::Channel> channel_to(const std::string& socket_path) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // gRPC's name for the time limit of one attempt
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
   return grpc::CreateCustomChannel("unix:" + socket_path, grpc::InsecureChannelCredentials(), arguments);
 }
@@ -60,13 +62,16 @@ Result<mounter::v1::StopReply> MounterClient::stop(const std::string& path, uint
 
 Status MounterClient::until_free(uint32_t limit_ms,
                                  const std::function<grpc::Status(grpc::ClientContext&)>& call) {
-  const uint64_t until = real_clock().now_ms() + limit_ms;
+  const uint64_t begin = real_clock().now_ms(), until = begin + limit_ms;
   while (true) {
     const uint64_t now = real_clock().now_ms();
     grpc::ClientContext context;
     set_deadline(context, now < until ? static_cast<uint32_t>(until - now) : 1);
     const Status status = status_of(call(context));
-    if (status.code() != Code::kConflict || real_clock().now_ms() >= until) return status;
+    const uint64_t again_until = status.code() == Code::kConflict      ? until
+                                 : status.code() == Code::kUnavailable ? std::min(until, begin + kRestartMs)
+                                                                       : 0;
+    if (real_clock().now_ms() >= again_until) return status;
     usleep(kBusyPauseUs);
   }
 }

@@ -22,7 +22,7 @@ class MounterClient {
   Status ping(int timeout_ms);
 
  private:
-  // Again while the mounter still works on a call of a plug-in that was killed.
+  // Again while the mounter still works on a call of a plug-in that was killed, or starts anew.
   Status until_free(uint32_t limit_ms, const std::function<grpc::Status(grpc::ClientContext&)>& call);
   Status status_of(const grpc::Status& status) const;
   const std::string socket_path_;

@@ -218,8 +218,9 @@ class BrokenNodeService final : public v1::Node::Service {
 }  // namespace
 
 std::unique_ptr<::csi::v1::Node::Service> make_node_service(const CsiOptions& options) {
+  const int timeout_ms = static_cast<int>(options.core_timeout_ms);
   std::shared_ptr<ControlPlane> control =
-      make_control_plane({options.core_endpoints, static_cast<int>(options.core_timeout_ms)});
+      make_control_plane({options.core_endpoints, timeout_ms, 2 * timeout_ms});
   NodeVolumesOptions volumes;
   volumes.node = options.node_name;
   volumes.publish_root = options.publish_root;

@@ -1,8 +1,11 @@
 #include "csi/node/node_volumes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "common/observe/log.h"
+#include "common/runtime/clock.h"
 #include "csi/host/bounded_call.h"
 #include "csi/host/loop_device.h"
 #include "csi/node/disk_image.h"
@@ -12,6 +15,7 @@ namespace shima {
 namespace {
 
 constexpr uint32_t kPredecessorMs = 10'000;  // to end
+constexpr useconds_t kSizePauseUs = 100'000;
 constexpr char kSuffix[] = ".json";
 
 Status not_staged(const std::string& volume) {
@@ -300,14 +304,25 @@ Result<uint64_t> NodeVolumes::expand(const std::string& volume, const std::strin
   if (record.block) {
     SHIMA_RETURN_IF_ERROR(expand_block(record));
   } else {
-    const auto usage = file_system_usage(mount_path(record), options_.look_ms);
-    if (!usage) return usage.status();
-    if (usage->total_bytes < required_bytes) {
-      return Status(Code::kUnavailable, "the mount still shows " + std::to_string(usage->total_bytes) +
-                                            " bytes; it learns of the new size in a moment: try again");
-    }
+    SHIMA_RETURN_IF_ERROR(await_size(record, required_bytes));
   }
   return record.size_bytes;
+}
+
+// The mount asks its core server, which learns of the new size a moment after it is on record.
+Status NodeVolumes::await_size(const StageRecord& record, uint64_t bytes) const {
+  const uint64_t until = real_clock().now_ms() + options_.grow_ms;
+  while (true) {
+    const auto usage = file_system_usage(mount_path(record), options_.look_ms);
+    const bool in_time = real_clock().now_ms() < until;
+    if (!usage && (usage.status().code() != Code::kDeadlineExceeded || !in_time)) return usage.status();
+    if (usage && usage->total_bytes >= bytes) return {};
+    if (!in_time) {
+      return {Code::kUnavailable, "the mount still shows " + std::to_string(usage->total_bytes) +
+                                      " bytes; it learns of the new size in a moment: try again"};
+    }
+    usleep(kSizePauseUs);
+  }
 }
 
 Status NodeVolumes::expand_block(StageRecord& record) {

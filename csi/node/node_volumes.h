@@ -43,8 +43,9 @@ struct NodeVolumesOptions {
   uint32_t mount_ms = 40'000;
   uint32_t sync_ms = 10'000;  // of what is unwritten, before an unmount
   uint32_t stop_ms = 12'000;  // of a FUSE process by itself, before its connection is aborted
-  uint32_t unmount_ms = 5'000;
+  uint32_t unmount_ms = 10'000;
   uint32_t look_ms = 4'000;    // of statfs and the like
+  uint32_t grow_ms = 20'000;   // until a mount shows the volume's new size
   uint32_t group_ms = 60'000;  // of giving all files to a group
 };
 
@@ -96,6 +97,7 @@ class NodeVolumes {
   Status check_target(const StageRecord& record, const PublishRequest& request) const;
   Status unstage_unrecorded(const std::string& volume, const std::string& staging_path);
   Status expand_block(StageRecord& record);
+  Status await_size(const StageRecord& record, uint64_t bytes) const;
 
   // volume_repair.cc: from a record to what there is
   std::string mount_path(const StageRecord& record) const;

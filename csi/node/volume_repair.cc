@@ -20,8 +20,10 @@ namespace shima {
 namespace {
 
 constexpr size_t kSuffixBytes = 5;  // ".json"
-// An access server learns of a publication from etcd, a moment after the controller has made it.
-constexpr uint32_t kPublicationTravelMs = 3000;
+// Core servers and access servers learn of a volume and its publications from etcd, a moment after the
+// controller has made them. `kLookMs`: where no call waits for it.
+constexpr uint32_t kTravelMs = 15'000, kLookMs = 3000;
+constexpr uint32_t kSilenceMs = 20'000;  // of a mount whose servers stand still
 constexpr useconds_t kAskAgainUs = 100'000;
 
 void warn(const StageRecord& record, const std::string& text) {
@@ -34,6 +36,10 @@ Status refused_by_server(const StageRecord& record, const std::string& path) {
       "the server of volume " + record.volume + " does not let this node have it at " + path +
           ": the volume is not published to this node (any more), or the server sees the node at an address "
           "that is none of --node-addresses, as behind NAT"};
+}
+
+uint32_t patience_ms(FoundMount mount) {
+  return mount == FoundMount::kHung ? kSilenceMs : mount == FoundMount::kRefused ? kTravelMs : 0;
 }
 
 bool is_mount_of(const MountEntry& entry, const StageRecord& record) {
@@ -136,7 +142,12 @@ Result<FoundVolume> NodeVolumes::look(const StageRecord& record) const {
 }
 
 Status NodeVolumes::bring_up(StageRecord& record, const std::string& being_published) {
+  const uint64_t begin = real_clock().now_ms();
   auto found = look(record);
+  while (found && real_clock().now_ms() < begin + patience_ms(found->mount)) {
+    usleep(kAskAgainUs);
+    found = look(record);
+  }
   if (!found) return found.status();
   for (const RepairStep& step : decide_repairs(record, *found, being_published)) {
     SHIMA_RETURN_IF_ERROR(carry_out(record, step));
@@ -203,6 +214,12 @@ Status NodeVolumes::make_fuse_mount(const StageRecord& record) {
     SHIMA_RETURN_IF_ERROR(drop_mount(record));
     mount = mounter_.start(request);
   }
+  // Its process asks a core server that may not know the volume yet, and ends.
+  const uint64_t until = real_clock().now_ms() + (record.phase == StagePhase::kStaging ? kTravelMs : 0);
+  while (mount.status().code() == Code::kFailedPrecondition && real_clock().now_ms() < until) {
+    usleep(5 * kAskAgainUs);
+    mount = mounter_.start(request);
+  }
   if (!mount) return mount.status();
   auto table = read_mount_table();
   if (!table) return table.status();
@@ -228,7 +245,7 @@ Status NodeVolumes::make_nfs_mount(const StageRecord& record) {
   if (!mount) return mount.status();
   const unsigned long all = flags->flags | (record.read_only ? MS_RDONLY : 0);
   const std::string path = mount_path(record);
-  const uint64_t until = real_clock().now_ms() + kPublicationTravelMs;
+  const uint64_t until = real_clock().now_ms() + (record.phase == StagePhase::kStaging ? kTravelMs : kLookMs);
   Status status = mount_nfs(mount->source, path, all, mount->options, options_.mount_ms);
   while (status.code() == Code::kPermissionDenied && real_clock().now_ms() < until) {
     usleep(kAskAgainUs);
@@ -274,16 +291,16 @@ Status NodeVolumes::bind_target(const StageRecord& record, const PublishedTarget
   const unsigned long flags = flags_of(record, target);
   if (!record.block) {
     SHIMA_RETURN_IF_ERROR(make_mount_directory(target.path));
-    return bind_mount(record.staging_path, target.path, flags, options_.unmount_ms);
+    return bind_mount(record.staging_path, target.path, flags, options_.mount_ms);
   }
   const auto loop = target.read_only || record.read_only ? record.read_only_loop : record.loop;
   if (!loop) return {Code::kInternal, "volume " + record.volume + " has no loop device to publish"};
   // Another node may have written since somebody here, for an earlier target, read the device.
-  SHIMA_RETURN_IF_ERROR(drop_cached_pages(*loop, options_.sync_ms));
+  SHIMA_RETURN_IF_ERROR(drop_cached_pages(*loop, options_.mount_ms));
   SHIMA_RETURN_IF_ERROR(make_mount_file(target.path));
   // A read-only bind mount would not keep anybody from writing to a device: the device itself is read-only.
   return bind_mount(loop_path(*loop), target.path, flags & ~static_cast<unsigned long>(MS_NODEV),
-                    options_.unmount_ms);
+                    options_.mount_ms);
 }
 
 Status NodeVolumes::clear_target(const std::string& path) {
@@ -339,7 +356,15 @@ void NodeVolumes::look_after(const std::string& volume, bool at_start) {
   // One that is half staged is taken back at start; later it is its caller's to go on with.
   const bool half_staged = (*record)->phase == StagePhase::kStaging;
   if (half_staged && !at_start) return;
-  const Status status = half_staged ? take_down(**record) : bring_up(**record, "");
+  const auto repair = [&]() -> Status {
+    const auto found = look(**record);  // once: calls wait for this
+    if (!found) return found.status();
+    for (const RepairStep& step : decide_repairs(**record, *found, "")) {
+      SHIMA_RETURN_IF_ERROR(carry_out(**record, step));
+    }
+    return {};
+  };
+  const Status status = half_staged ? take_down(**record) : repair();
   if (!status.is_ok()) warn(**record, "cannot be repaired now: " + status.to_string());
 }
 

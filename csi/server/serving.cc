@@ -41,8 +41,9 @@ Status serve_csi(const CsiOptions& options) {
   CallRecords records;
   auto metrics = start_metrics(options, records);
   if (!metrics) return metrics.status();
+  const int timeout_ms = static_cast<int>(options.core_timeout_ms);
   const std::unique_ptr<ControlPlane> plane =
-      make_control_plane({options.core_endpoints, static_cast<int>(options.core_timeout_ms)});
+      make_control_plane({options.core_endpoints, timeout_ms, 2 * timeout_ms});
   const std::unique_ptr<ControlPlane> probed = make_control_plane({options.core_endpoints, kProbeMs});
   Readiness readiness(*probed, options, [&options] { return probe_mounter(options, kProbeMs); });
   const auto identity = make_identity_service(options, readiness);

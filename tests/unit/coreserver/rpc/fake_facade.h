@@ -31,8 +31,9 @@ class FakeFacade : public ServerFacade {
     }
   }
 
-  // Every method answers with this while it is an error.
+  // Every method answers with this while it is an error; where `failures` is set, only so often.
   Status failure;
+  int failures = 0;
   std::vector<SiteInfo> sites;
   std::vector<ServerInfo> servers;
   std::map<std::string, VolumeInfo> volumes;
@@ -195,6 +196,7 @@ class FakeFacade : public ServerFacade {
   std::unique_lock<std::mutex> count_call() {
     std::unique_lock lock(mutex_);
     ++calls;
+    if (failures > 0 && calls > failures) failure = Status::ok();
     return lock;
   }
   template <typename Change>

@@ -16,13 +16,13 @@ TEST(BoundedCall, AnswerAndErrnoComeBack) {
   struct Pair {
     uint64_t a, b;
   };
-  const auto pair = run_bounded_for<Pair>("look", 5000, [](Pair& out) {
+  const auto pair = run_bounded_for<Pair>("look", 60'000, [](Pair& out) {
     out = {7, 9};
     return 0;
   });
   ASSERT_TRUE(pair.is_ok()) << pair.status().to_string();
   EXPECT_EQ(pair->a + pair->b, 16u);
-  const Status status = run_bounded("open it", 5000, [] { return ENOENT; });
+  const Status status = run_bounded("open it", 60'000, [] { return ENOENT; });
   EXPECT_EQ(status.code(), Code::kNotFound);
   EXPECT_NE(status.message().find("cannot open it"), std::string::npos);
 }
@@ -41,7 +41,7 @@ TEST(BoundedCall, OneThatHangsEndsWithItsDeadline) {
 }
 
 TEST(BoundedCall, ADeadChildIsNoAnswer) {
-  EXPECT_EQ(run_bounded("die", 5000,
+  EXPECT_EQ(run_bounded("die", 60'000,
                         [] {
                           _exit(0);
                           return 0;
@@ -56,7 +56,8 @@ TEST(BoundedCall, TheChildHasNoDescriptorsButThoseKept) {
     return (fcntl(kept, F_GETFD) >= 0 ? 0 : 1) + (fcntl(other, F_GETFD) < 0 ? 0 : 2);
   };
   char unused = 0;
-  const auto result = run_bounded_bytes("look", 5000, &unused, 0, [&](void*) { return are_open(); }, {kept});
+  const auto result =
+      run_bounded_bytes("look", 60'000, &unused, 0, [&](void*) { return are_open(); }, {kept});
   ASSERT_TRUE(result.is_ok());
   EXPECT_EQ(result->error, 0);
   close(kept);
@@ -69,7 +70,7 @@ TEST(BoundedCall, ManyThreadsCallAtOnce) {
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([i, &sums] {
       for (int n = 0; n < 20; ++n) {
-        const auto answer = run_bounded_for<int>("add", 10'000, [&](int& out) {
+        const auto answer = run_bounded_for<int>("add", 60'000, [&](int& out) {
           out = i;
           return 0;
         });

@@ -51,7 +51,7 @@ class CsiServerTest : public testing::Test {
 
   std::string name_of_plugin() const {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     v1::GetPluginInfoResponse response;
     const grpc::Status status = stub()->GetPluginInfo(&context, {}, &response);
     return status.ok() ? response.name() : status.error_message();
