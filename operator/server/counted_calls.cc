@@ -1,6 +1,7 @@
 #include "operator/server/counted_calls.h"
 
-#include <type_traits>
+#include <chrono>
+#include <utility>
 
 #include "operator/reconcile/object_fields.h"
 
@@ -16,11 +17,14 @@ const Status& status_of(const Result<T>& result) {
 }  // namespace
 
 template <typename Call>
-auto CountedCalls::counted(const char* verb, Call call) -> decltype(call()) {
+auto CountedCalls::counted(const char* verb, Call call, int attempts) -> decltype(call()) {
   if (!may_act_()) return Status(Code::kUnavailable, "this operator is not the leader any more");
+  const auto begin = std::chrono::steady_clock::now();
   auto answer = call();
   count(verb, status_of(answer));
-  return answer;
+  const bool silent = status_of(answer).code() == Code::kUnavailable &&
+                      std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(call_ms_);
+  return silent && attempts > 1 ? counted(verb, call, attempts - 1) : std::move(answer);
 }
 
 void CountedCalls::count(const char* verb, const Status& status) {
@@ -71,7 +75,9 @@ Status CountedCalls::remove_as_seen(const ResourceKind& kind, const nlohmann::js
 }
 
 Status CountedCalls::evict(const std::string& name_space, const std::string& pod) {
-  return counted("evict", [&] { return client_.evict(name_space, pod); });
+  // Once: by then another pod may have the name.
+  return counted(
+      "evict", [&] { return client_.evict(name_space, pod); }, 1);
 }
 
 Result<bool> CountedCalls::knows(const std::string& api_version, const std::string& kind) {

@@ -1,7 +1,8 @@
 // CountedCalls: ObjectCalls by an ApiClient, counted by verb and result, and only while this process may act.
 //
 // Threads: any. Errors: ApiClient's; kUnavailable without a call while `may_act` says no: a former leader
-// must not change anything any more.
+// must not change anything any more. A call that got no answer in time is made again: an API server, or its
+// etcd, may stand still for some seconds, and what is said once, as an Event, would be lost.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,9 @@ namespace shima {
 
 class CountedCalls final : public ObjectCalls {
  public:
-  // Both must outlive it.
-  CountedCalls(ApiClient& client, std::function<bool()> may_act)
-      : client_(client), may_act_(std::move(may_act)) {}
+  // Both must outlive it. `call_ms`: so long the client waits for an answer.
+  CountedCalls(ApiClient& client, std::function<bool()> may_act, uint32_t call_ms)
+      : client_(client), may_act_(std::move(may_act)), call_ms_(call_ms) {}
 
   Result<nlohmann::json> get(const ResourceKind& kind, const std::string& name_space,
                              const std::string& name) override;
@@ -43,11 +44,14 @@ class CountedCalls final : public ObjectCalls {
 
  private:
   template <typename Call>
-  auto counted(const char* verb, Call call) -> decltype(call());
+  auto counted(const char* verb, Call call, int attempts = kAttempts) -> decltype(call());
   void count(const char* verb, const Status& status);
+
+  static constexpr int kAttempts = 3;
 
   ApiClient& client_;
   const std::function<bool()> may_act_;
+  const uint32_t call_ms_;
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, uint64_t> counts_;
 };

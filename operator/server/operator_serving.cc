@@ -64,7 +64,8 @@ class Operator {
   Operator(const OperatorOptions& options, const ApiAccess& access)
       : options_(options),
         client_(for_changes(access)),
-        calls_(client_, [this] { return may_act(); }),
+        calls_(
+            client_, [this] { return may_act(); }, kCallMs),
         loop_(
             real_clock(), [this] { return may_act(); }, [this] { discover(); }),
         watches_(access, [this](const std::string& key) { loop_.wake(key); }),
