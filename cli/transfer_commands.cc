@@ -136,7 +136,7 @@ void print_import(Session& session, const std::string& name, const ImageFile& im
 // later.
 Status wait_for_size(VolumeClient& client, uint64_t size) {
   for (int looks = 0; client.layout().size_bytes < size; ++looks) {
-    if (looks == 50) {
+    if (looks == 300) {
       return {Code::kUnavailable,
               "the volume's size was set to " + std::to_string(size) + ", but the core servers still say " +
                   std::to_string(client.layout().size_bytes) + "; is etcd reachable? Try again"};

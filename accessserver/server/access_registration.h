@@ -38,7 +38,7 @@ struct AccessRegistrationOptions {
   uint32_t lease_ttl_ms = 6000;
   uint32_t retry_ms = 500;           // between tries
   uint32_t doubt_pause_ms = 1000;    // least time from one registration to the next because of a doubt
-  uint32_t predecessor_ms = 20'000;  // how long a start waits for another process's record to go
+  uint32_t predecessor_ms = 40'000;  // how long a start waits for another process's record to go
 };
 
 class AccessRegistration {

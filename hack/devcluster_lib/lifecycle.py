@@ -14,8 +14,8 @@ import time
 from . import ClusterError, mounts, namespaces, plan, processes, state as state_file, wan
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-START_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 20
+START_TIMEOUT_S = 150
+STOP_TIMEOUT_S = 40
 ETCD_STOP_TIMEOUT_S = 3  # a leader whose followers are ending waits for them; ending it hard costs nothing
 
 

@@ -42,7 +42,7 @@ def command(state, binary):
     return arguments
 
 
-def ask(state, message, timeout_s=5):
+def ask(state, message, timeout_s=60):
     """Sends one control message to the emulator and returns its answer."""
     if not processes.is_running(state["emulator"]):
         raise ClusterError("the WAN emulator is not running; run `up` again to start it")
@@ -67,7 +67,7 @@ def start(state, binary):
         raise ClusterError(f"--dir: {state['dir']} is too long a path for a socket in it; choose one under 90 characters")
     log = os.path.join(state["dir"], "wanem.log")
     state["emulator"] = processes.spawn(command(state, binary), log, dict(os.environ))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             ask(state, "stats", timeout_s=1)

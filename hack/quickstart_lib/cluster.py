@@ -12,6 +12,8 @@ from quickstart_lib import QuickstartError
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 DEVCLUSTER = os.path.join(REPOSITORY, "hack", "devcluster")
 BENCH = os.path.join(REPOSITORY, "hack", "bench")
+UNREACHABLE, EXISTS, UNKNOWN = 3, 5, 8  # exit codes of shimactl
+TRIES = 5  # of a server that stands still, as on a busy machine
 PROGRAMS = os.path.join(REPOSITORY, "build", os.environ.get("SHIMA_PRESET", "release"), "bin")
 
 
@@ -52,7 +54,15 @@ class Cluster:
     def shimactl(self, site, *arguments, what, endpoints=None):
         chosen = ["--endpoints", endpoints] if endpoints else []
         command = self.in_site(site, os.path.join(PROGRAMS, "shimactl"), *chosen, *arguments)
-        return run(self.log, command, what).stdout
+        unknown = False
+        for tries_left in reversed(range(TRIES)):
+            done = run(self.log, command, what, check=not tries_left)
+            if done.returncode not in (UNREACHABLE, UNKNOWN):
+                break
+            unknown = unknown or done.returncode == UNKNOWN
+        if done.returncode and not (unknown and done.returncode == EXISTS):
+            return run(self.log, command, what).stdout  # tells what is wrong
+        return done.stdout
 
     def shimactl_json(self, site, *arguments, what, endpoints=None):
         return json.loads(self.shimactl(site, "-o", "json", *arguments, what=what, endpoints=endpoints))

@@ -150,7 +150,7 @@ class Quickstart:
         screen.good(f"one copy a site; second copies use {screen.size(left)}, {100 * left / self.file['written_bytes']:.2f} % of the "
                     "input (under 5 % is wanted)")
 
-    def settled_scan(self, volume_id, roles, without, timeout_s=20):
+    def settled_scan(self, volume_id, roles, without, timeout_s=60):
         """Journals are applied to blocks, and forgotten, in the background: looks until that is over. (servers, error or None)"""
         deadline = time.monotonic() + timeout_s
         while True:
