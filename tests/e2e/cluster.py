@@ -29,6 +29,8 @@ SKIPPED = 77
 LONG = os.environ.get("SHIMA_TEST_LONG") == "1"
 BEGIN = time.monotonic()
 PATIENCE = 3  # of wait_until()
+ASK_AGAIN_S = 90  # where nobody has answered
+DUMP_TRIES = 10  # beside a server that deletes old files
 MIB = 1 << 20
 
 # What shimactl's exit code says.
@@ -162,7 +164,7 @@ class Writer:
 
     def wait(self, timeout_s=180):
         code = self.process.wait(timeout_s)
-        self.reader.join(10)
+        self.reader.join(60)
         if code != 0 or self.total is None:
             raise AssertionError(f"shima-blockwriter ended with code {code}: {self.process.stderr.read()}")
         return self.total
@@ -210,7 +212,7 @@ class Cluster:
         try:
             self.devcluster("kill", "*", check=False)  # much faster than an orderly end
         finally:
-            subprocess.run([DEVCLUSTER, "down", *([] if keep else ["--purge"]), "--dir", self.dir], timeout=120,
+            subprocess.run([DEVCLUSTER, "down", *([] if keep else ["--purge"]), "--dir", self.dir], timeout=300,
                            stdout=subprocess.DEVNULL)
         say(f"cluster down{', files are kept in ' + str(self.folder) if keep else ''}")
         if not keep:
@@ -223,7 +225,7 @@ class Cluster:
 
     def devcluster(self, command, *arguments, check=True):
         line = [DEVCLUSTER, command, "--dir", self.dir, *arguments]
-        answer = Answer(line, subprocess.run(line, capture_output=True, text=True, timeout=180))
+        answer = Answer(line, subprocess.run(line, capture_output=True, text=True, timeout=600))
         if check and answer.code != 0:
             raise AssertionError(repr(answer))
         return answer
@@ -256,10 +258,19 @@ class Cluster:
         self.devcluster("start", *names, *(f"--server-flags={flag}" for flag in flags))
 
     def cut(self, site):
-        self.devcluster("cut", site)
+        self.wan("cut", site)
 
     def heal(self, site="all"):
-        self.devcluster("heal", site)
+        self.wan("heal", site)
+
+    def wan(self, command="wan", *arguments):
+        """Again where the emulator stood still and did not answer in time: all of it may be done twice."""
+        def asked():
+            answer = self.devcluster(command, *arguments, check=False)
+            if answer.code != 0 and "does not answer" not in answer.err:
+                raise AssertionError(repr(answer))
+            return answer.code == 0 and answer
+        return wait_until(f"the WAN to take: {' '.join((command, *arguments))}", asked)
 
     def resident_bytes(self, name, field="VmRSS"):
         for line in pathlib.Path(f"/proc/{self.pid(name)}/status").read_text().splitlines():
@@ -298,8 +309,27 @@ class Cluster:
     def try_ctl(self, *arguments, site=None, timeout_s=120):
         return self.run(site or self.home, BIN / "shimactl", "-o", "json", *arguments, timeout_s=timeout_s)
 
+    def asked(self, *arguments, site=None, timeout_s=120):
+        """try_ctl(), again where nobody answered, or nobody knows what became of it: who is asked may stand still.
+
+        `answer.unknown`: what is now answered may be to what an earlier try has done.
+        """
+        begin, unknown = time.monotonic(), False
+        while True:
+            answer = self.try_ctl(*arguments, site=site, timeout_s=timeout_s)
+            answer.unknown = unknown
+            if answer.code not in (UNREACHABLE, UNKNOWN) or time.monotonic() - begin > ASK_AGAIN_S:
+                return answer
+            unknown = unknown or answer.code == UNKNOWN
+            say(f"  asking again: {answer.err.strip()[-300:]}")
+            time.sleep(0.5)
+
     def ctl(self, *arguments, site=None, timeout_s=120):
-        answer = self.try_ctl(*arguments, site=site, timeout_s=timeout_s)
+        answer = self.asked(*arguments, site=site, timeout_s=timeout_s)
+        if answer.unknown and (*arguments[:2], answer.code) == ("volume", "create", EXISTS):
+            return self.ctl("volume", "show", arguments[2], site=site)
+        if answer.unknown and (*arguments[:2], answer.code) == ("volume", "delete", NOT_FOUND):
+            return None
         if answer.code != DONE:
             raise AssertionError(repr(answer))
         return answer.json
@@ -340,20 +370,41 @@ class Cluster:
 
     def umount(self, path):
         self.mounts.pop(path)
-        self.devcluster("umount", str(path))
+        return self.devcluster("umount", str(path))
 
     # ---- volumes -------------------------------------------------------------------------------------------------
 
     def create(self, name, *options):
-        """Also waits until its groups are there: the other servers see the record a moment later."""
-        record = self.ctl("volume", "create", name, "--home", self.home, *options)
+        """Also waits until its groups are there: the other servers see the record a moment later.
+
+        With a copy at each site unless told otherwise: there would be fewer while a site's servers are taken for dead.
+        """
+        if not {"--copies", "--sites"} & set(options):
+            options = (*options, "--copies", min(3, len({server["site"] for server in self.servers()})))
+        try:
+            record = self.ctl("volume", "create", name, "--home", self.home, *options)
+        except AssertionError:  # too few were alive at that moment?
+            self.wait_joined()
+            record = self.ctl("volume", "create", name, "--home", self.home, *options)
 
         def serves():
             answer = self.try_ctl("replication", "show", name)
             row = answer.json["sites"][0] if answer.code == DONE else {"groups": 1, "groups_known": 0}
             return row["groups_known"] == row["groups"]
         wait_until(f"the groups of volume {name}", serves, interval_s=0.05)
+        self.await_known(name)
         return record
+
+    def await_known(self, name):
+        """A while, until each server that runs has the record: clients ask that of their site, and find no volume."""
+        until = time.monotonic() + 60
+        for server in self.servers():
+            running = (pathlib.Path(self.dir) / server["name"] / "pid").exists()
+            while running and time.monotonic() < until:
+                answer = self.try_ctl("--endpoints", server["endpoint"], "volume", "show", name, site=server["site"])
+                if answer.code == DONE:
+                    break
+                time.sleep(0.1)
 
     def replication(self, name, site=None):
         return self.ctl("replication", "show", name, site=site)
@@ -362,12 +413,14 @@ class Cluster:
         rows = self.replication(name)["sites"]
         return [row for row in rows if row["role"] == role and site in (None, row["site"])]
 
-    def caught_up(self, name):
+    def caught_up(self, name, report=None):
         """Empty when every member is connected and whole, without lag, and all is applied and trimmed."""
-        answer = self.try_ctl("replication", "show", name)
-        if answer.code != DONE:
-            return [answer.err]
-        report, missing = answer.json, []
+        if report is None:
+            answer = self.try_ctl("replication", "show", name)
+            if answer.code != DONE:
+                return [answer.err]
+            report = answer.json
+        missing = []
         for row in report["sites"]:
             groups = row["groups"]
             in_sync = row["in_sync"] if report["ack"] == "all" else groups  # means nothing with `ack: local`
@@ -391,8 +444,11 @@ class Cluster:
     def wait_applied(self, name, timeout_s=60):
         """Every member's journal has given back what it need not keep."""
         self.wait_caught_up(name, timeout_s)
-        wait_until(f"volume {name}: journals are empty",
-                   lambda: not sum(row["journal_bytes"] for row in self.replication(name)["sites"]), timeout_s)
+
+        def empty():  # a server that does not answer shows an empty journal, too
+            report = self.replication(name)
+            return not self.caught_up(name, report) and not sum(row["journal_bytes"] for row in report["sites"])
+        wait_until(f"volume {name}: journals are empty", empty, timeout_s)
 
     def import_image(self, name, path):
         return self.ctl("volume", "import", name, path, timeout_s=300)
@@ -419,9 +475,10 @@ class Cluster:
     def write(self, name, log, *options):
         return self.writer(name, log, *options).wait()
 
-    def verify(self, name, log, site=None, deadline_ms=30000):
+    def verify(self, name, log, site=None, deadline_ms=120000):
         options = ["--site", site] if site else []
-        return self.run(self.home, BIN / "shima-blockwriter", "verify", name, log, "--deadline-ms", deadline_ms, *options)
+        return self.run(self.home, BIN / "shima-blockwriter", "verify", name, log, "--deadline-ms", deadline_ms,
+                        *options, timeout_s=400)
 
     def expect_all_acked(self, name, log, sites=()):
         for site in (None, *sites):
@@ -439,8 +496,12 @@ class Cluster:
         dumps = []
         for disk in self.server(server)["disks"]:
             path = f"{disk}/journal" if what == "journal" else disk
-            result = subprocess.run([BIN / "shima-dump", what, path, "-o", "json", *options], capture_output=True,
-                                    text=True, timeout=120)
+            for _ in range(DUMP_TRIES):  # what a running server has deleted meanwhile cannot be opened
+                result = subprocess.run([BIN / "shima-dump", what, path, "-o", "json", *options], capture_output=True,
+                                        text=True, timeout=120)
+                if result.returncode == 0:
+                    break
+                time.sleep(0.5)
             if result.returncode != 0:
                 raise AssertionError(f"shima-dump {what} {path}: exit code {result.returncode}\n{result.stderr}")
             dumps.append(json.loads(result.stdout))

@@ -30,7 +30,7 @@ def volumes_of_one_two_and_three_copies(cluster):
         cluster.wait_caught_up(name)
         cluster.expect_checksums(name, sha256_of(image), sites)
         for site in set(SITES) - set(sites):
-            answer = cluster.try_ctl("volume", "checksum", name, "--site", site)
+            answer = cluster.asked("volume", "checksum", name, "--site", site)
             expect(answer.code == NOT_FOUND, f"volume {name} has nothing at {site}, and it says so")
 
 
@@ -78,7 +78,11 @@ def deletion_gives_back_blocks_and_journal(cluster):
         counters = [cluster.stats(name) for name in cluster.names()]
         return not any(sum(disks) for disks in stored(cluster).values()) and not any(c["journal_live_bytes"] for c in counters)
     wait_until("no block and no journal record to be left", empty)
-    usage = {name: cluster.disk_usage(name, "blocks") for name in cluster.names()}
+
+    def used():
+        return {name: cluster.disk_usage(name, "blocks") for name in cluster.names()}
+    wait_until("files of blocks to be given back", lambda: max(used().values()) < 2 * MIB)
+    usage = used()
     expect(max(usage.values()) < 2 * MIB, f"nothing is left of the volumes; block files occupy at most "
                                           f"{max(usage.values()) // 1024} KiB a server")
 

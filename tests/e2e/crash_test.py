@@ -80,8 +80,11 @@ def crash_with_remotes_away(cluster, name):
 def second_copy_has(cluster, name, secondary):
     """The sequence up to which the secondary has records after its restart, before its primary is back."""
     cluster.start(secondary)
-    wait_until("the secondary to answer", lambda: sequence(cluster, name, "secondary", "durable") is not None)
-    return sequence(cluster, name, "secondary", "durable")
+
+    def answer():
+        durable = sequence(cluster, name, "secondary", "durable")
+        return None if durable is None else (durable,)
+    return wait_until("the secondary to answer", answer)[0]
 
 
 def refuses_to_start(cluster, server):
@@ -147,7 +150,7 @@ def expect_loss(cluster, position):
             expect(durable < committed, f"the loss is noticed: the secondary has {durable} of {committed} committed records")
         else:
             cluster.start(pair[1])
-            answer = cluster.verify(name, log, deadline_ms=60000)
+            answer = cluster.verify(name, log)
             expect(answer.code == CORRUPT, f"the loss is noticed: verification ends with code {answer.code}: "
                                      f"{answer.err.strip()[-300:]}")
 

@@ -14,9 +14,11 @@ import subprocess
 import sys
 import tempfile
 
-from cluster import BIN, ROOT, expect, skip, wait_until
+from cluster import BIN, ROOT, expect, say, skip, wait_until
 
 DEBIANS_PYTHON = "/usr/bin/python3"
+# What the specification lets an orchestrator answer with the same call again, a little later.
+AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")
 
 try:
     import grpc
@@ -100,13 +102,25 @@ class Driver:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(30)
+                self.process.wait(90)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(f"{self.name} does not end: {self.log()[-2000:]}") from None
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+
+def insistently(what, call, timeout_s=60):
+    """As an orchestrator makes a call: again, while the answer says that this may help. Other errors are raised."""
+    def attempt():
+        try:
+            return [call()]
+        except grpc.RpcError as error:
+            if error.code().name not in AGAIN:
+                raise
+            return say(f"    {what}: {error.code().name}, so again ({error.details()[:140]})")
+    return wait_until(what, attempt, timeout_s, 0.5)[0]
 
 
 def well(stats):

@@ -19,14 +19,12 @@ import time
 import csi_controller_test
 import csi_node_test
 from cluster import FILE_PROGRAMS, LONG, MIB, NOT_FOUND, Cluster, expect, run_scenarios, say, wait_until
-from csi_client import check_python, make_stubs
-from csi_node_test import NodesCluster, backing_files, block, direct, mount_table, tree
+from csi_client import AGAIN, check_python, make_stubs
+from csi_node_test import NodesCluster, block, direct, mount_table, tree, wait_until_no_loop_device
 
 SIZE, GROWN = 64 * MIB, 96 * MIB
 HOME, CLIENT_ADDRESS = "site-a", "10.9.8.7"
 PIECE = 16 * 1024
-# What the specification lets an orchestrator answer with the same call again, a little later.
-AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED")
 LIVES = range(0, 8, 1 if LONG else 2)
 
 
@@ -39,6 +37,8 @@ class KillCluster(NodesCluster):
 
     def __enter__(self):
         super().__enter__()
+        for node in self.nodes:
+            node.insists = False  # insist() does, and counts
         self.controller = csi_controller_test.Controller(self).start()
         return self
 
@@ -69,7 +69,7 @@ class Life:
 
     def wait_restarted(self):
         while self.restarts:
-            self.restarts.pop().result(120)
+            self.restarts.pop().result(300)
 
     def calls(self):
         return [self.create, self.controller_publish, self.stage, self.publish, self.write, self.stats, self.controller_expand,
@@ -296,7 +296,7 @@ def expect_nothing_left(life):
         left = [path for path in mount_table() if path.startswith(str(node.folder)) and life.volume in path]
         expect(not left and not node.mount_processes() and not list((node.state / "volumes").glob("*.json")),
                f"{node.name}: no mount, no process, no record of {life.volume} is left")
-    expect(not [path for path in backing_files().values() if path.startswith(str(life.cluster.folder))], "no loop device either")
+    wait_until_no_loop_device(life.cluster)
     wait_until("the record is gone", lambda: life.cluster.try_ctl("volume", "show", life.volume).code == NOT_FOUND, 30)
 
 

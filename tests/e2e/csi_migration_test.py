@@ -17,7 +17,7 @@ import time
 
 import csi_node_test
 from cluster import FILE_PROGRAMS, LONG, MIB, ROOT, expect, run_scenarios, say, sha256_of, wait_until
-from csi_client import Driver, check_python, make_stubs
+from csi_client import Driver, check_python, insistently, make_stubs
 from csi_node_test import NodesCluster, block, tree
 from qemu_machine import USER, Boot, Guest, device_disk, device_node, file_disk, prepare
 
@@ -65,10 +65,14 @@ class Disk:
 
     def __init__(self, cluster, name, use):
         self.cluster, self.use = cluster, use
-        volume = cluster.stub.CreateVolume(csi.CreateVolumeRequest(
+        volume = self.call("CreateVolume", csi.CreateVolumeRequest(
             name=name, capacity_range=csi.CapacityRange(required_bytes=SIZE), volume_capabilities=[use],
-            parameters={"home": "site-a"}), timeout=60).volume
+            parameters={"home": "site-a"})).volume
         self.volume, self.context = volume.volume_id, volume.volume_context
+
+    def call(self, name, request):
+        """Of the controller, as its sidecars make it."""
+        return insistently(name, lambda: getattr(self.cluster.stub, name)(request, timeout=120))
 
     @property
     def is_block(self):
@@ -76,18 +80,18 @@ class Disk:
 
     def attach(self, node):
         """What the attacher and the kubelet call for a pod. The path of the mounted folder, or of the device."""
-        published = self.cluster.stub.ControllerPublishVolume(csi.ControllerPublishVolumeRequest(
+        published = self.call("ControllerPublishVolume", csi.ControllerPublishVolumeRequest(
             volume_id=self.volume, node_id=f"{node.name}|{node.site}|10.9.8.7", volume_capability=self.use,
-            volume_context=self.context), timeout=60)
+            volume_context=self.context))
         common = {"volume_id": self.volume, "staging_target_path": node.staging(self.volume), "volume_capability": self.use,
                   "publish_context": published.publish_context, "volume_context": self.context}
-        node.stub.NodeStageVolume(csi.NodeStageVolumeRequest(**common), timeout=120)
-        node.stub.NodePublishVolume(csi.NodePublishVolumeRequest(target_path=node.target(self.volume), **common), timeout=120)
+        node.call("NodeStageVolume", csi.NodeStageVolumeRequest(**common))
+        node.call("NodePublishVolume", csi.NodePublishVolumeRequest(target_path=node.target(self.volume), **common))
         return pathlib.Path(node.target(self.volume))
 
     def unpublish(self, node):
-        self.cluster.stub.ControllerUnpublishVolume(csi.ControllerUnpublishVolumeRequest(
-            volume_id=self.volume, node_id=f"{node.name}|{node.site}|10.9.8.7"), timeout=120)
+        self.call("ControllerUnpublishVolume", csi.ControllerUnpublishVolumeRequest(
+            volume_id=self.volume, node_id=f"{node.name}|{node.site}|10.9.8.7"))
 
     def detach(self, node):
         node.unpublish(self.volume)
@@ -105,7 +109,7 @@ class Disk:
         return file_disk(self.bytes_at(node))
 
     def delete(self):
-        self.cluster.stub.DeleteVolume(csi.DeleteVolumeRequest(volume_id=self.volume), timeout=60)
+        self.call("DeleteVolume", csi.DeleteVolumeRequest(volume_id=self.volume))
 
 
 def make_image(folder):

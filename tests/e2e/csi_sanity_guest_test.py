@@ -15,7 +15,7 @@ import threading
 import time
 
 from cluster import BIN, FILE_PROGRAMS, LONG, MIB, ROOT, SKIPPED, Answer, Cluster, expect, run_scenarios, say, skip, wait_until
-from csi_client import check_python, expect_code, make_stubs, well
+from csi_client import check_python, expect_code, insistently, make_stubs, well
 from csi_sanity import judge, sanity_flags, sanity_program
 
 GUEST = ROOT / "hack/guest"
@@ -24,7 +24,7 @@ SOCAT = shutil.which("socat")
 CSI_PORT, SHELL_PORT = 9000, 9001  # in the guest and, forwarded, in its site
 END_OF_SCRIPT = "=== exit code"
 MEMORY_MIB = 768
-BOOT_S, CALL_S = 180, 120  # the guest is some 20 times slower than the machine, which may be busy
+BOOT_S, CALL_S = 300, 120  # the guest is some 20 times slower than the machine, which may be busy
 SANITY_S = 600
 GUEST_S = 1500
 SIZE = 64 * MIB  # of the volumes of the scenarios here
@@ -118,7 +118,9 @@ class GuestNode:
         return {path: (kind, options.split(","), source) for source, path, kind, options, *_ in fields}
 
     def restart_plugin(self):
-        self.sh("kill -9 $(cat /tmp/plugin.pid); setsid start-plugin </dev/null >/dev/null 2>&1 &")
+        # One that has not ended yet would still have the socket.
+        self.sh("pid=$(cat /tmp/plugin.pid); kill -9 $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done; "
+                "setsid start-plugin </dev/null >/dev/null 2>&1 &")
         self.wait_ready()
 
     def wait_ready(self):
@@ -159,46 +161,51 @@ class ClusterWithGuest(Cluster):
 
 
 class Volume:
-    """A volume of the driver's, and the calls of its life. Each may be made twice."""
+    """A volume of the driver's, and the calls of its life, as an orchestrator makes them. Each may be made twice."""
 
     def __init__(self, guest, name, use):
         self.guest, self.name, self.use = guest, name, use
         self.staging, self.target = f"/kubelet/staging-{name}", f"/kubelet/pods/{name}"
         self.context = {}
 
+    def call(self, service, name, request):
+        def once():
+            return getattr(getattr(self.guest, service), name)(request, timeout=CALL_S)
+        return insistently(f"{self.name}: {name}", once)
+
     def create(self):
-        made = self.guest.controller.CreateVolume(csi.CreateVolumeRequest(
+        made = self.call("controller", "CreateVolume", csi.CreateVolumeRequest(
             name=self.name, capacity_range=csi.CapacityRange(required_bytes=SIZE), volume_capabilities=[self.use],
-            parameters={"protocol": "nfs"}), timeout=CALL_S).volume
+            parameters={"protocol": "nfs"})).volume
         assert made.volume_id == self.name, f"volume id {made.volume_id}"
         self.context = dict(made.volume_context)
 
     def controller_publish(self, readonly=False):
-        self.guest.controller.ControllerPublishVolume(csi.ControllerPublishVolumeRequest(
+        self.call("controller", "ControllerPublishVolume", csi.ControllerPublishVolumeRequest(
             volume_id=self.name, node_id=self.guest.node_id, volume_capability=self.use, volume_context=self.context,
-            readonly=readonly), timeout=CALL_S)
+            readonly=readonly))
 
     def stage(self, use=None):
         self.guest.sh(f"mkdir -p {self.staging}")
-        self.guest.node.NodeStageVolume(csi.NodeStageVolumeRequest(
-            volume_id=self.name, staging_target_path=self.staging, volume_capability=use or self.use, volume_context=self.context),
-            timeout=CALL_S)
+        self.call("node", "NodeStageVolume", csi.NodeStageVolumeRequest(
+            volume_id=self.name, staging_target_path=self.staging, volume_capability=use or self.use,
+            volume_context=self.context))
 
     def publish(self, number=0, readonly=False):
         path = self.target + (f"-{number}" if number else "")
-        self.guest.node.NodePublishVolume(csi.NodePublishVolumeRequest(
+        self.call("node", "NodePublishVolume", csi.NodePublishVolumeRequest(
             volume_id=self.name, staging_target_path=self.staging, target_path=path, volume_capability=self.use,
-            volume_context=self.context, readonly=readonly), timeout=CALL_S)
+            volume_context=self.context, readonly=readonly))
         return path
 
     def stats(self):
-        return self.guest.node.NodeGetVolumeStats(csi.NodeGetVolumeStatsRequest(volume_id=self.name, volume_path=self.target),
-                                                  timeout=CALL_S)
+        return self.call("node", "NodeGetVolumeStats", csi.NodeGetVolumeStatsRequest(
+            volume_id=self.name, volume_path=self.target))
 
     def expand(self, size):
         """At the controller, then at the node."""
-        self.guest.controller.ControllerExpandVolume(csi.ControllerExpandVolumeRequest(
-            volume_id=self.name, capacity_range=csi.CapacityRange(required_bytes=size)), timeout=CALL_S)
+        self.call("controller", "ControllerExpandVolume", csi.ControllerExpandVolumeRequest(
+            volume_id=self.name, capacity_range=csi.CapacityRange(required_bytes=size)))
 
         def grown():
             with contextlib.suppress(grpc.RpcError):
@@ -209,18 +216,18 @@ class Volume:
 
     def unpublish(self, number=0):
         path = self.target + (f"-{number}" if number else "")
-        self.guest.node.NodeUnpublishVolume(csi.NodeUnpublishVolumeRequest(volume_id=self.name, target_path=path), timeout=CALL_S)
+        self.call("node", "NodeUnpublishVolume", csi.NodeUnpublishVolumeRequest(volume_id=self.name, target_path=path))
 
     def unstage(self):
-        self.guest.node.NodeUnstageVolume(csi.NodeUnstageVolumeRequest(volume_id=self.name, staging_target_path=self.staging),
-                                          timeout=CALL_S)
+        self.call("node", "NodeUnstageVolume", csi.NodeUnstageVolumeRequest(
+            volume_id=self.name, staging_target_path=self.staging))
 
     def controller_unpublish(self):
-        self.guest.controller.ControllerUnpublishVolume(csi.ControllerUnpublishVolumeRequest(
-            volume_id=self.name, node_id=self.guest.node_id), timeout=CALL_S)
+        self.call("controller", "ControllerUnpublishVolume", csi.ControllerUnpublishVolumeRequest(
+            volume_id=self.name, node_id=self.guest.node_id))
 
     def delete(self):
-        self.guest.controller.DeleteVolume(csi.DeleteVolumeRequest(volume_id=self.name), timeout=CALL_S)
+        self.call("controller", "DeleteVolume", csi.DeleteVolumeRequest(volume_id=self.name))
 
     def sha256_outside(self, path):
         """Of a file of the volume, as another NFS client at the node's address reads it."""

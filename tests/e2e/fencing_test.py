@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 
-from cluster import BIN, Cluster, DONE, EXISTS, FILE_PROGRAMS, PRECONDITION, UNREACHABLE, expect, run_scenarios, wait_until
+from cluster import (BIN, Cluster, DONE, EXISTS, FILE_PROGRAMS, PRECONDITION, UNKNOWN, UNREACHABLE, expect,
+                     run_scenarios, wait_until)
 
 VOLUME = "fenced"
 PLACES = 8  # of 4 KiB, each in another block, so in several groups; each is written over and over by a thread of its own
@@ -86,7 +87,7 @@ def numbers_in(directory):
 
 
 def is_fenced(directory):
-    """Every call of a fenced mount fails with EIO, long before one that nobody answers would (30 s)."""
+    """Every call of a fenced mount fails with EIO, long before one that nobody answers would (300 s)."""
     begin = time.monotonic()
     try:
         descriptor = os.open(f"{directory}/by-the-fenced", os.O_RDWR | os.O_CREAT)
@@ -96,7 +97,7 @@ def is_fenced(directory):
         if error.errno != errno.EIO:
             return f"{error}"
     took = time.monotonic() - begin
-    return "" if took < 20 else f"EIO came after {took:.1f} s"
+    return "" if took < 100 else f"EIO came after {took:.1f} s"
 
 
 # ---- scenarios -------------------------------------------------------------------------------------------------------
@@ -113,17 +114,17 @@ def mount(cluster, node, site):
 
 def only_published_nodes_are_let_in(cluster):
     cluster.create(VOLUME, "--published-only", "--size", "1GiB")
-    answer = cluster.try_ctl("volume", "checksum", VOLUME)
+    answer = cluster.asked("volume", "checksum", VOLUME)
     expect(answer.code == PRECONDITION and "published" in answer.err, "shimactl cannot read it, and says why")
     answer = cluster.run(cluster.home, BIN / "shima-blockwriter", "write", VOLUME, cluster.folder / "none.log", "--seconds", "2")
     expect(answer.code != 0 and "names no publication" in answer.out + answer.err, f"a client without a publication is refused: {answer.err.strip()[-160:]}")
-    answer = cluster.try_ctl("volume", "publish", VOLUME, "node-x", "--site", "nowhere")
+    answer = cluster.asked("volume", "publish", VOLUME, "node-x", "--site", "nowhere")
     expect(answer.code == PRECONDITION and "nowhere" in answer.err, "a site that is none of the cluster's is refused")
     cluster.reader = mount(cluster, "reader", "site-b")
     shown = cluster.ctl("volume", "show", VOLUME)
     expect([p["node"] for p in shown["publications"]] == ["reader"] and shown["published_only"], "volume show lists the node")
     expect(publish(cluster, "reader", "site-b") == shown["publications"][0]["publication"], "the same again is the same publication")
-    answer = cluster.try_ctl("volume", "publish", VOLUME, "reader", "--site", "site-b", "--read-only")
+    answer = cluster.asked("volume", "publish", VOLUME, "reader", "--site", "site-b", "--read-only")
     expect(answer.code == EXISTS, "with another access it exists already")
 
 
@@ -185,7 +186,10 @@ def a_core_server_that_is_away_has_not_confirmed(cluster):
     worker.read_until(lambda: min(worker.acked) >= 100)
     primaries = sorted({row["server"] for row in primary_servers(cluster)})
     cluster.kill(primaries[0])
-    answer = cluster.try_ctl("--timeout", "15s", "volume", "unpublish", VOLUME, "worker")
+    for _ in range(3):  # who is asked may stand still, and then nobody says who it is that has not confirmed
+        answer = cluster.try_ctl("--timeout", "15s", "volume", "unpublish", VOLUME, "worker")
+        if answer.code not in (UNREACHABLE, UNKNOWN) or primaries[0] in answer.err:
+            break
     expect(answer.code == UNREACHABLE and primaries[0] in answer.err, f"unpublish says who has not confirmed: {answer!r}")
     shown = cluster.ctl("volume", "show", VOLUME)
     expect("worker" not in [p["node"] for p in shown["publications"]], "the publication itself is gone")

@@ -20,6 +20,7 @@ import time
 
 LIBNFS = "libnfs.so.13"  # of libnfs 4; later ones have other signatures
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+PATIENCE_S = 120  # with a server that says "ask again", or is not there: as on a busy machine, where it registers anew
 
 
 def missing():
@@ -135,6 +136,12 @@ class NfsFiles:
         for function in ("nfs_init_context", "nfs_parse_url_dir", "nfs_readdir"):
             getattr(self.library, function).restype = ctypes.c_void_p
         self.library.nfs_get_error.restype = ctypes.c_char_p
+        until = time.monotonic() + PATIENCE_S
+        while not self.mounted(server, volume, time.monotonic() > until):
+            time.sleep(0.5)
+
+    def mounted(self, server, volume, last):
+        """True; or, unless it is the last try, False."""
         self.context = ctypes.c_void_p(self.library.nfs_init_context())
         self.library.nfs_set_dircache(self.context, 0)
         host, port = server.rsplit(":", 1)
@@ -143,13 +150,28 @@ class NfsFiles:
         if not parsed:
             raise AssertionError(f"libnfs does not understand {url}")
         self.library.nfs_destroy_url(ctypes.c_void_p(parsed))
-        self.call("nfs_mount", host.encode(), b"/" + volume.encode())
+        try:
+            self.call("nfs_mount", host.encode(), b"/" + volume.encode())
+            self.library.nfs_set_autoreconnect(self.context, -1)  # and send again, with the same xid
+            return True
+        except OSError:
+            if last:
+                raise
+            self.library.nfs_destroy_context(self.context)
+            return False
 
     def call(self, function, *arguments):
-        result = getattr(self.library, function)(self.context, *arguments)
-        if result < 0:
-            raise OSError(-result, f"{function}: {self.library.nfs_get_error(self.context)}")
-        return result
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            result = getattr(self.library, function)(self.context, *arguments)
+            if result >= 0:
+                return result
+            words = self.library.nfs_get_error(self.context) or b""
+            # Reads and writes have it in words only.
+            asks_again = -result == errno.EAGAIN or b"NFS3ERR_JUKEBOX" in words
+            if not asks_again or time.monotonic() > until:
+                raise OSError(-result, f"{function}: {words}")
+            time.sleep(0.5)
 
     @contextlib.contextmanager
     def opened(self, name, flags):
@@ -283,7 +305,7 @@ class Repetitions:
     def write_numbers(self, name, count):
         """1, 2, ... to the same place; under way after `count`. When each was begun and when it was ACKed, seconds of CLOCK_MONOTONIC."""
         times = []
-        for number in until_asked(count):
+        for number in until_asked(count, 1):  # the last one ends after whoever asks has seen the others' ends
             begin = time.monotonic()
             self.files.write(name, 100, (number + 1).to_bytes(8, "little").hex() * 64)
             times.append((begin, time.monotonic()))

@@ -16,6 +16,7 @@ from cluster import Cluster, DONE, FILE_PROGRAMS, LONG, MIB, expect, make_image,
 VOLUME = "shared"
 ROUNDS = 400 if LONG else 100
 LINE_BYTES = 100
+TRIES = 5  # of a race, in which one may stand still until it is over
 
 
 def make_cluster():
@@ -172,16 +173,19 @@ def expect_quietly(condition, text):
 
 
 def one_of_many_makes_a_name(cluster):
-    (cluster.a / "made").mkdir()
     # site-a is at home and faster: from the other end site-b gets some too, and its two processes contend with each other.
     ways = [(cluster.a, "up"), (cluster.b, "down"), (cluster.b, "down")]
-    makers = [start(create_exclusively, mount / "made", ROUNDS, order) for mount, order in ways]
-    go_together(makers)
-    outputs = finish(makers)
-    made = [output.split() for output in outputs]
-    expect(sorted(name for names in made for name in names) == sorted(map(str, range(ROUNDS))),
-           f"of {ROUNDS} names made with O_EXCL by three processes, each was made once; site-a: {len(made[0])}, site-b: "
-           f"{len(made[1])} and {len(made[2])}")
+    for number in range(TRIES):
+        folder = f"made-{number}"
+        (cluster.a / folder).mkdir()
+        makers = [start(create_exclusively, mount / folder, ROUNDS, order) for mount, order in ways]
+        go_together(makers)
+        made = [output.split() for output in finish(makers)]
+        expect(sorted(name for names in made for name in names) == sorted(map(str, range(ROUNDS))),
+               f"of {ROUNDS} names made with O_EXCL by three processes, each was made once; site-a: {len(made[0])}, "
+               f"site-b: {len(made[1])} and {len(made[2])}")
+        if made[0] and (made[1] or made[2]):
+            break
     expect(made[0] and (made[1] or made[2]), "by both sites")
 
 

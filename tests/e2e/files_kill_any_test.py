@@ -132,7 +132,7 @@ class Worker:
     def finish(self):
         self.look()
         self.process.terminate()
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=TESTER_S)
         expect(self.process.returncode == 0, f"{self.name}: no error {err.strip()[-1500:]}")
         return json.loads(out)
 
@@ -264,8 +264,8 @@ def lose_a_mount_with_an_unnamed_file(cluster):
     cluster.kill(cluster.mounts[path])
     with contextlib.suppress(OSError):  # ENOTCONN
         os.close(file)
-    cluster.umount(path)
     expect(used(cluster.a) == (4 * MIB, 2), "a mount is killed that had a file of 4 MiB open whose name was gone: it is an orphan")
+    cluster.umount(path)
 
 
 def use_names_over_nfs(client, number):
@@ -331,10 +331,14 @@ def metadata_on_disk(cluster):
 
 def all_copies_converge(cluster):
     cluster.wait_applied(VOLUME)
-    rows = {(row["site"], row["role"]): row for row in cluster.replication(VOLUME)["sites"]}
-    durable = {f"{site} {role}": row["durable_records"] for (site, role), row in rows.items()}
-    committed = rows["site-a", "primary"]["committed_records"]
-    expect(set(durable.values()) == {committed}, f"every member holds all {committed} records: {durable}")
+
+    def all_durable():  # sessions that end may add records
+        rows = {(row["site"], row["role"]): row for row in cluster.replication(VOLUME)["sites"]}
+        durable = {f"{site} {role}": row["durable_records"] for (site, role), row in rows.items()}
+        committed = rows["site-a", "primary"]["committed_records"]
+        return set(durable.values()) == {committed} and (committed, durable)
+    committed, durable = wait_until("every member to hold all records", all_durable)
+    expect(True, f"every member holds all {committed} records: {durable}")
 
     def ends_of_metadata():
         members = [m for m in cluster.ctl("replication", "show", VOLUME, "--groups")["members"] if m["metadata"]]

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 from cluster import Cluster, FILE_PROGRAMS, ROOT, expect, run_scenarios
 
@@ -16,6 +17,8 @@ from devcluster_lib import namespaces  # noqa: E402 (needs the path above)
 VOLUME = "retries"
 MOUNT, NFS, OK, NOENT, EXIST = 100005, 100003, 0, 2, 17
 MKDIR, REMOVE, RENAME, LINK = 9, 12, 14, 15
+SERVERFAULT, JUKEBOX = 10006, 10008  # MOUNT's and NFS's word for "ask again"
+PATIENCE_S = 120
 
 
 def make_cluster():
@@ -26,12 +29,16 @@ def opaque(data):
     return struct.pack(">I", len(data)) + data + b"\0" * (-len(data) % 4)
 
 
+class Closed(AssertionError):
+    """By the server."""
+
+
 def exactly(connection, size):
     data = b""
     while len(data) < size:
         piece = connection.recv(size - len(data))
         if not piece:
-            raise AssertionError("the server closed the connection")
+            raise Closed("the server closed the connection")
         data += piece
     return data
 
@@ -45,8 +52,21 @@ class Client:
         self.source = self.servers[0][0].rsplit(".", 1)[0] + ".1"
 
     def call(self, server, xid, program, procedure, arguments):
+        """Sent again where the server is not there, or says so: one that stood still registers anew."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                results = self.call_once(server, xid, program, procedure, arguments)
+                if struct.unpack(">I", results[:4])[0] not in (SERVERFAULT, JUKEBOX) or time.monotonic() > until:
+                    return results
+            except (OSError, Closed):
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.2)
+
+    def call_once(self, server, xid, program, procedure, arguments):
         with namespaces.inside(self.namespace):
-            connection = socket.create_connection(self.servers[server], 30, (self.source, 0))
+            connection = socket.create_connection(self.servers[server], 60, (self.source, 0))
         with connection:
             credentials = opaque(struct.pack(">I", 0) + opaque(b"host") + struct.pack(">III", 0, 0, 0))
             message = struct.pack(">6I", xid, 0, 2, program, 3, procedure) + struct.pack(">I", 1) + credentials

@@ -47,10 +47,11 @@ def writes_are_refused_and_reads_go_on(cluster):
     image = make_image(cluster.folder / "kept.img", IMAGE_MIB, 21)
     cluster.create("kept")
     cluster.import_image("kept", image)
+    cluster.wait_caught_up("kept")
     for number in range(12):
         name = f"filler-{number}"
         cluster.create(name)
-        answer = cluster.try_ctl("volume", "import", name, image)
+        answer = cluster.asked("volume", "import", name, image)
         if answer.code:
             wait_until("what was written to be applied", lambda: applied(cluster))
             if full(cluster):
@@ -58,9 +59,11 @@ def writes_are_refused_and_reads_go_on(cluster):
     expect(answer.code == NO_SPACE, f"import {number + 1} is refused with exit code {NO_SPACE}: {answer.err.strip()[:300]}")
     cluster.expect_checksums("kept", sha256_of(image), ["site-a", "site-b", "site-c"])
     wait_until("stats to say that the disk is full", lambda: full(cluster))
-    expect("is full, writes are refused" in cluster.log(SMALL), "the log says why")
+    wait_until("the log to say why", lambda: "is full, writes are refused" in cluster.log(SMALL))
+    expect(True, "the log says why")
     log = cluster.folder / "kept.acks"
-    writer = cluster.run(cluster.home, BIN / "shima-blockwriter", "write", "kept", log, "--max-writes", 64, "--deadline-ms", 5000)
+    writer = cluster.run(cluster.home, BIN / "shima-blockwriter", "write", "kept", log, "--max-writes", 64,
+                         "--deadline-ms", 60000)
     expect(writer.code != 0 and "no-space" in writer.err,
            f"single writes are refused as well: {writer.err.strip()[-200:]}")
     expect(all(cluster.pid(name) for name in cluster.names()), "all servers still run")
@@ -72,7 +75,7 @@ def more_space_takes_writes_again(cluster):
     image = make_image(cluster.folder / "again.img", IMAGE_MIB, 22)
 
     def accepted():  # the secondary tells the primaries a moment after its own look at the disk
-        answer = cluster.try_ctl("volume", "import", "kept", image)
+        answer = cluster.asked("volume", "import", "kept", image)
         expect(answer.code in (0, NO_SPACE), f"an import is done or refused for want of space, exit code {answer.code}")
         return answer.json if answer.code == 0 else None
     found = wait_until("an import to be taken again", accepted, 30)

@@ -56,7 +56,7 @@ class Guest:
     def wait_for_end(self):
         while self.next_line() is not None:
             pass
-        return self.process.wait(30)
+        return self.process.wait(120)
 
     def endures(self):
         """From now on; it says each second how long."""
@@ -154,7 +154,7 @@ def another_server_takes_the_shared_address(cluster):
 
     def killing():
         time.sleep(3)
-        first = holder_of(cluster, address)
+        first = wait_until("a holder of it still", lambda: holder_of(cluster, address), interval_s=0.1)
         cluster.kill(first)
         begin = time.monotonic()
         second = wait_until("another holder", lambda: (holder := holder_of(cluster, address)) != first and holder, interval_s=0.1)

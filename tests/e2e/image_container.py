@@ -2,6 +2,7 @@
 system that a pod asks for, its directories, and the network of the process that starts them.
 """
 
+import contextlib
 import json
 import pathlib
 import subprocess
@@ -22,6 +23,12 @@ def own_capabilities():
     """All that this process may give away."""
     status = dict(line.split(":\t", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
     return [f"CAP_{name}" for bit, name in enumerate(CAPABILITIES) if int(status["CapBnd"], 16) >> bit & 1]
+
+
+def _removed(path):
+    with contextlib.suppress(OSError):
+        path.rmdir()
+    return not path.exists()
 
 
 class Image:
@@ -48,7 +55,7 @@ class Image:
     def close(self):
         """What runc leaves of its containers' control groups."""
         for path in pathlib.Path("/sys/fs/cgroup").glob(f"*/{self.control_group}"):
-            path.rmdir()
+            wait_until(f"{path} to be empty", lambda: _removed(path), 20)
 
     def container(self, name, command, **pod):
         return Container(self, name, command, **pod)

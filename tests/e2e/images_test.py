@@ -16,7 +16,8 @@ import sys
 import tarfile
 import tempfile
 
-from cluster import BIN, MIB, ROOT, check_machine, expect, make_image, run_scenarios, say, sha256_of, wait_until
+from cluster import (BIN, DONE, EXISTS, MIB, ROOT, check_machine, expect, make_image, run_scenarios, say, sha256_of,
+                     wait_until)
 from csi_client import check_python, grpc, make_stubs
 from image_container import Image
 from kube_cluster import Program, kube_programs
@@ -308,7 +309,8 @@ def a_cluster_runs(trial):
     for name in (f"shima-etcd-{SITE}", f"shima-core-{SITE}", f"shima-access-{SITE}"):
         start_servers(trial, name)
     wait_until("the core servers to answer", lambda: trial.check() and trial.ctl("status").code == 0)
-    wait_until("a volume to be made", lambda: trial.check() and trial.ctl("volume", "create", "trial", "--size=64MiB").code == 0)
+    wait_until("a volume to be made", lambda: trial.check() and trial.ctl(
+        "volume", "create", "trial", "--size=64MiB").code in (DONE, EXISTS))
     expect(True, f"{', '.join(one.name for one in trial.containers)} run; shimactl makes a volume")
 
 
@@ -318,7 +320,8 @@ def a_file_goes_through_nfs(trial):
                               capture_output=True, text=True)
     content = make_image(trial.folder / "content", 1, seed=6)
     wait_until("the access server to serve it", lambda: trial.check() and nfs("put", content, "/file").returncode == 0)
-    expect(sha256_of(content) in nfs("get", "/file").stdout, "a file that was written over NFS is read again, with the same sha256")
+    read = wait_until("it to be read", lambda: (done := nfs("get", "/file")).returncode == 0 and done.stdout)
+    expect(sha256_of(content) in read, "a file that was written over NFS is read again, with the same sha256")
 
 
 def csi_container(trial, kind, name, host_paths):
@@ -359,22 +362,35 @@ def is_ready(identity):
         return identity.Probe(csi.ProbeRequest(), timeout=10).ready.value
 
 
+def repeated(call, request, timeout_s=120):
+    """As sidecars and kubelet repeat a call that a driver cannot carry out now."""
+    def answered():
+        try:
+            return call(request, timeout=timeout_s)
+        except grpc.RpcError as error:
+            if error.code().name not in ("UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED"):
+                raise
+            say(f"  once more: {error.details()[:200]}")
+    return wait_until(type(request).__name__, answered, interval_s=1)
+
+
 def use_a_volume(trial, controller, node):
     use = csi.VolumeCapability(mount=csi.VolumeCapability.MountVolume(),
                                access_mode=csi.VolumeCapability.AccessMode(mode=csi.VolumeCapability.AccessMode.MULTI_NODE_MULTI_WRITER))
-    info = node.NodeGetInfo(csi.NodeGetInfoRequest(), timeout=30)
-    made = controller.CreateVolume(csi.CreateVolumeRequest(
+    info = repeated(node.NodeGetInfo, csi.NodeGetInfoRequest())
+    made = repeated(controller.CreateVolume, csi.CreateVolumeRequest(
         name="pvc-in-containers", capacity_range=csi.CapacityRange(required_bytes=64 * MIB), volume_capabilities=[use],
-        accessibility_requirements=csi.TopologyRequirement(preferred=[info.accessible_topology])), timeout=60).volume
-    published = controller.ControllerPublishVolume(csi.ControllerPublishVolumeRequest(
-        volume_id=made.volume_id, node_id=info.node_id, volume_capability=use, volume_context=made.volume_context), timeout=60).publish_context
+        accessibility_requirements=csi.TopologyRequirement(preferred=[info.accessible_topology]))).volume
+    published = repeated(controller.ControllerPublishVolume, csi.ControllerPublishVolumeRequest(
+        volume_id=made.volume_id, node_id=info.node_id, volume_capability=use,
+        volume_context=made.volume_context)).publish_context
     expect(True, f"{made.volume_id} is made and published to {info.node_id}")
     (trial.host / "kubelet/pods").mkdir(exist_ok=True)
     (trial.host / "kubelet/staging").mkdir(exist_ok=True)
     ids = {"volume_id": made.volume_id, "staging_target_path": f"{KUBELET}/staging"}
     how = {"volume_capability": use, "publish_context": published, "volume_context": made.volume_context}
-    node.NodeStageVolume(csi.NodeStageVolumeRequest(**ids, **how), timeout=120)
-    node.NodePublishVolume(csi.NodePublishVolumeRequest(**ids, **how, target_path=f"{KUBELET}/pods/one"), timeout=120)
+    repeated(node.NodeStageVolume, csi.NodeStageVolumeRequest(**ids, **how))
+    repeated(node.NodePublishVolume, csi.NodePublishVolumeRequest(**ids, **how, target_path=f"{KUBELET}/pods/one"))
     target = trial.host / "kubelet/pods/one"
     mounts = [line for line in pathlib.Path("/proc/self/mounts").read_text().splitlines() if f" {target} fuse" in line]
     expect(len(mounts) == 1, f"FUSE of the mounter's container is mounted where a pod would see it: {mounts}")
@@ -382,10 +398,12 @@ def use_a_volume(trial, controller, node):
     shutil.copyfile(content, target / "file")
     answer = trial.image.run("pod", ["busybox", "sha256sum", "/data/file"], security={"runAsUser": 0}, mounts={"/data": (target, "ro")})
     expect(answer.out.split()[:1] == [sha256_of(content)], "a pod reads the file that was written to it, with the same sha256")
-    node.NodeUnpublishVolume(csi.NodeUnpublishVolumeRequest(volume_id=made.volume_id, target_path=f"{KUBELET}/pods/one"), timeout=120)
-    node.NodeUnstageVolume(csi.NodeUnstageVolumeRequest(**ids), timeout=120)
-    controller.ControllerUnpublishVolume(csi.ControllerUnpublishVolumeRequest(volume_id=made.volume_id, node_id=info.node_id), timeout=60)
-    controller.DeleteVolume(csi.DeleteVolumeRequest(volume_id=made.volume_id), timeout=60)
+    repeated(node.NodeUnpublishVolume, csi.NodeUnpublishVolumeRequest(
+        volume_id=made.volume_id, target_path=f"{KUBELET}/pods/one"))
+    repeated(node.NodeUnstageVolume, csi.NodeUnstageVolumeRequest(**ids))
+    repeated(controller.ControllerUnpublishVolume, csi.ControllerUnpublishVolumeRequest(
+        volume_id=made.volume_id, node_id=info.node_id))
+    repeated(controller.DeleteVolume, csi.DeleteVolumeRequest(volume_id=made.volume_id))
     expect(str(target) not in pathlib.Path("/proc/self/mounts").read_text(), "unpublished, unstaged, deleted: no mount is left")
 
 

@@ -29,7 +29,7 @@ def any_server_dies_during_an_import(cluster):
         cluster.kill(*victims)
         time.sleep(source.uniform(0.0, 1.0))
         cluster.start(*victims)
-        code = importing.wait(120)
+        code = importing.wait(300)
         expect(code == DONE, f"{', '.join(victims)} killed during the import and started: it ended well by itself")
         cluster.wait_caught_up("imported")
         cluster.expect_checksums("imported", sha256_of(image), SITES)

@@ -8,11 +8,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import yaml
 
-from cluster import BIN, ROOT, expect, run_scenarios, wait_until
-from kube_cluster import KubeCluster, kube_programs
+from cluster import BIN, ROOT, expect, run_scenarios, say, wait_until
+from kube_cluster import BUSY_WORDS, KubeCluster, kube_programs
 from kube_crd_test import CLUSTERS, CRDS, EXAMPLES, NAMESPACE, NODES, documents, may, rendered, take_all
 
 OPERATOR, CLUSTER = ROOT / "charts/shima-operator", ROOT / "charts/shima-cluster"
@@ -72,8 +73,21 @@ class Helm:
             path = self.kube.folder / "values.json"
             path.write_text(json.dumps(values))
             line += ["--values", path]
-        answer = subprocess.run([*map(str, line)], capture_output=True, text=True, timeout=120, env={**os.environ, "HOME": str(self.kube.folder)})
-        return answer.returncode, answer.stdout, answer.stderr
+        for tries_left in (4, 3, 2, 1, 0):
+            answer = self._run(line)
+            if answer.returncode == 0 or not tries_left or not any(words in answer.stderr for words in BUSY_WORDS):
+                return answer.returncode, answer.stdout, answer.stderr
+            say(f"  helm {arguments[0]}, once more: {answer.stderr.strip()[-200:]}")
+            if arguments[0] == "install":  # half of it may be there
+                self._run([self.program, "uninstall", arguments[1], "--wait", "--ignore-not-found", "--namespace",
+                           arguments[arguments.index("--namespace") + 1], "--kubeconfig", self.kube.admin])
+            if arguments[0] == "uninstall" and "--ignore-not-found" not in line:
+                line.append("--ignore-not-found")
+            time.sleep(1)
+
+    def _run(self, line):
+        return subprocess.run([*map(str, line)], capture_output=True, text=True, timeout=360,
+                              env={**os.environ, "HOME": str(self.kube.folder)})
 
     def done(self, *arguments, values=None):
         code, out, error = self.run(*arguments, values=values)
@@ -95,8 +109,7 @@ def helm_finds_nothing_wrong(kube):
 def what_the_charts_make_is_taken(kube):
     helm = Helm(kube)
     kube.kubectl("apply", "--server-side", *(word for path in sorted(CRDS.glob("*.yaml")) for word in ("-f", path)))
-    kube.wait_for("ShimaClusters to be served", DEFINITION, lambda one: any(
-        condition["type"] == "Established" and condition["status"] == "True" for condition in one.get("status", {}).get("conditions", [])))
+    kube.wait_for_definition("shimaclusters.shima.io")
     for chart, sets in ((OPERATOR, OPERATOR_VALUES), (CLUSTER, CLUSTER_VALUES)):
         for what, values in sets.items():
             made, error = helm.template(chart, values)
@@ -157,6 +170,7 @@ def an_operator_of_some_namespaces_may_change_these_alone(kube):
         kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     helm.done("install", "narrow", OPERATOR, "--namespace", "ops", values={"options": {"namespaces": NAMESPACE}})
     user, config = "system:serviceaccount:ops:shima-operator", kube.kubeconfig("ops", "shima-operator")
+    kube.wait_for_rights("ops", "shima-operator")
     stored = json.loads(kube.kubectl("apply", "-o", "json", "-f", "-", stdin=json.dumps(
         next(one for one in documents(EXAMPLES / "three-zones.yaml") if one["kind"] == "ShimaCluster"))).out)
     text = rendered(kube, stored, NODES["three-zones.yaml"])

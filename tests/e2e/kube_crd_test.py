@@ -5,6 +5,7 @@ field checked, from somebody who has the operator's rights and no others; the co
 each core server on a host of its own, where it stays.
 """
 
+import contextlib
 import copy
 import json
 import subprocess
@@ -13,7 +14,7 @@ import sys
 import yaml
 
 from cluster import BIN, ROOT, SKIPPED, expect, run_scenarios, skip_part, wait_until
-from kube_cluster import KubeCluster
+from kube_cluster import ApiError, KubeCluster
 
 CRDS = ROOT / "charts/shima-operator/crds"
 EXAMPLES = ROOT / "charts/examples"
@@ -65,8 +66,7 @@ def refused(kube, spec, words, what, name="shima"):
 def the_definitions_are_taken(kube):
     kube.kubectl("apply", "--validate=strict", "--server-side", *(word for path in sorted(CRDS.glob("*.yaml")) for word in ("-f", path)))
     for name in ("shimaclusters.shima.io", "shimavolumes.shima.io"):
-        found = kube.wait_for(f"{name} to be served", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}", lambda one: any(
-            condition["type"] == "Established" and condition["status"] == "True" for condition in one.get("status", {}).get("conditions") or []))
+        found = kube.wait_for_definition(name)
         wrong = [one for one in found["status"]["conditions"] if one["type"] == "NonStructuralSchema" and one["status"] == "True"]
         expect(not wrong, f"{name}: its schema is structural {wrong or ''}")
     kube.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
@@ -168,7 +168,7 @@ def a_volume_is_taken_with_its_status(kube):
     kube.request("PATCH", f"{VOLUMES}/db/status?fieldValidation=Strict", {"status": status}, "application/merge-patch+json")
     line = kube.kubectl("get", "shv", "db", "--namespace", NAMESPACE).out.splitlines()[1].split()
     expect(line[:4] == ["db", "Healthy", "a", "local"] and line[-3:-1] == ["7", "AllWhole"], f"kubectl get shv: {line}")
-    kube.kubectl("wait", "--for=condition=Healthy", "shv/db", "--namespace", NAMESPACE, "--timeout=10s")
+    kube.kubectl("wait", "--for=condition=Healthy", "shv/db", "--namespace", NAMESPACE, "--timeout=60s")
     status.update(health="Unknown", conditions=[{"type": kind, **condition, "status": "Unknown", "reason": "NoAnswer"} for kind in ("Healthy", "Connected")])
     kube.request("PATCH", f"{VOLUMES}/db/status?fieldValidation=Strict", {"status": status}, "application/merge-patch+json")
     line = kube.kubectl("get", "shv", "db", "--namespace", NAMESPACE).out.splitlines()[1].split()
@@ -226,6 +226,7 @@ def may(kube, config, verb, what, namespace="default"):
 def the_operators_rights_are_enough(kube):
     """Of its own account, and nothing that it asked for is refused."""
     user, config = f"system:serviceaccount:{NAMESPACE}:shima-operator", kube.kubeconfig(NAMESPACE, "shima-operator")
+    kube.wait_for_rights(NAMESPACE, "shima-operator")
     example = "two-data-centres.yaml"
     kube.kubectl("apply", "--validate=strict", "-f", EXAMPLES / example)
     for name, labels in NODES[example].items():
@@ -272,9 +273,20 @@ def core_servers_are_on_hosts_of_their_own_and_stay_there(kube):
                                                        and one["metadata"]["uid"] != before and one["spec"].get("nodeName")])
     expect([again[0]["spec"]["nodeName"]] == other, "a core server that is made again is on its host again")
     kube.patch(f"/api/v1/nodes/{places[gone]}", {"spec": {"unschedulable": True}})
-    kube.delete(f"{PODS}/{gone}", grace_s=0)
-    kube.wait_for("the scheduler to find no place", f"{PODS}/{gone}", lambda one: any(
-        condition["type"] == "PodScheduled" and condition["status"] == "False" for condition in one["status"].get("conditions", [])))
+
+    def waits():
+        one = kube.find(f"{PODS}/{gone}")
+        # That of before, or the scheduler had not heard of the cordon.
+        if one is not None and one["spec"].get("nodeName"):
+            assert one["spec"]["nodeName"] == places[gone], f"{gone} went to {one['spec']['nodeName']}"
+            with contextlib.suppress(ApiError):  # it has gone
+                kube.request("DELETE", f"{PODS}/{gone}", {
+                    "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0,
+                    "preconditions": {"uid": one["metadata"]["uid"]}})
+            return False
+        return one is not None and any(condition["type"] == "PodScheduled" and condition["status"] == "False"
+                                       for condition in one["status"].get("conditions", []))
+    wait_until("the scheduler to find no place", waits)
     expect(True, "while its host is cordoned it waits, and goes nowhere else")
 
 

@@ -32,6 +32,7 @@ EVENTS = f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events"
 CLUSTERS = f"/apis/shima.io/v1alpha1/namespaces/{NAMESPACE}/shimaclusters"
 SPEC = {"coreServers": {"perSite": 2, "disks": [{"claim": {"size": "1Gi"}}]}, "accessServers": {"perSite": 0}, "csi": {"enabled": False},
         "etcd": {"data": {"claim": {"size": "1Gi"}}, "sites": list(SITES)}}
+MOST_ENDS = 5
 DATA, BEGUN = "/var/lib/etcd", "/etc/shima/etcd-begun"
 
 
@@ -49,10 +50,15 @@ class Member:
     def __init__(self, kubelet, pod):
         self.kubelet, self.pod, self.uid, self.said, self.process = kubelet, pod["metadata"]["name"], pod["metadata"]["uid"], "", None
         self.spec, self.folder = pod["spec"], kubelet.kube.folder / pod["metadata"]["uid"]
-        self.next_try = 0
+        self.next_try = self.ends = 0
 
     def look(self):
         if self.process is not None:
+            # One that joins ends if no other member answers it in time.
+            if self.process.process.poll() is not None and self.ends < MOST_ENDS:
+                self.ends += 1
+                say(f"  {self.pod} ended with code {self.process.process.returncode}, and is started again")
+                self.process.start()
             self.process.check()
             self.kubelet.report(self.pod, self.healthy())
         elif time.monotonic() >= self.next_try:
@@ -70,7 +76,7 @@ class Member:
         try:
             with urllib.request.urlopen(f"http://{address(self.pod)}:{port}{probe['path']}", timeout=2) as answer:
                 return json.loads(answer.read())["health"] == "true"
-        except OSError:
+        except (OSError, ValueError, http.client.HTTPException):
             return False
 
     def data(self):
@@ -124,7 +130,7 @@ class Kubelet(threading.Thread):
         while not self.ending.wait(0.2):
             try:
                 self._look()
-            except (ApiError, OSError):
+            except (ApiError, OSError, ValueError, http.client.HTTPException):
                 pass
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 self.error = error
@@ -193,12 +199,17 @@ def count_keys(site, prefix):
 
 
 def ids():
-    return {one.get("name", ""): one["ID"] for one in ask("a", "cluster/member/list", {})["members"]}
+    members = ask("a", "cluster/member/list", {"linearizable": True})["members"]
+    return {one.get("name", ""): one["ID"] for one in members}
 
 
 def marks(kube):
     found = kube.find(f"{MAPS}/shima-etcd-begun")
     return found["data"] if found else {}
+
+
+def claim_uid(kube, site):
+    return (kube.find(f"{CLAIMS}/data-{pod_of(site)}") or {"metadata": {"uid": None}})["metadata"]["uid"]
 
 
 def wait_begun(kube, kubelet):
@@ -207,8 +218,14 @@ def wait_begun(kube, kubelet):
             kubelet.said(pod_of(site))
         data = marks(kube)
         return data.get("initial-cluster-state") == "existing" and all(
-            data.get(pod_of(site)) == "begun " + kube.get(f"{CLAIMS}/data-{pod_of(site)}")["metadata"]["uid"] for site in SITES) or None
+            data.get(pod_of(site)) == f"begun {claim_uid(kube, site)}" for site in SITES) or None
     wait_until("all members to have begun, and the operator to have noted it", look, 90)
+
+
+def wait_etcd_ready(kube, status):
+    kube.wait_for(f"EtcdReady to be {status}", f"{CLUSTERS}/{NAME}", lambda found: any(
+        one["type"] == "EtcdReady" and one["status"] == status
+        for one in found.get("status", {}).get("conditions", [])))
 
 
 def they_begin(kube, kubelet):
@@ -236,8 +253,10 @@ def one_whose_data_is_gone_is_refused(kube, kubelet):
     expect(len(ids()) == 3, "nobody replaces it: its claim is the same")
     disk.rmdir()
     away.rename(disk)
-    wait_until("it to be there again with its disk", lambda: kubelet.of(pod).process is not None and kubelet.of(pod).healthy())
-    expect(count_keys("b", "before-") == 100, "with its disk it goes on")
+    wait_until("it to be there again with its disk", lambda: (
+        one := kubelet.of(pod)) is not None and one.process is not None and one.healthy())
+    wait_until("it to have all keys", lambda: count_keys("b", "before-") == 100)
+    expect(True, "with its disk it goes on")
 
 
 def one_whose_claim_is_new_is_replaced(kube, kubelet):
@@ -253,30 +272,36 @@ def one_whose_claim_is_new_is_replaced(kube, kubelet):
     wait_until("it to have all keys", lambda: count_keys("b", "before-") == 100)
     write_keys("after-", 20)
     wait_until("it to have the new ones, too", lambda: count_keys("b", "after-") == 20)
-    told = [one["note"] for one in kube.items(EVENTS) if one["reason"] == "EtcdMemberReplaced"]
-    expect(any(pod in note for note in told), f"events say so: {told}")
+
+    def told():
+        notes = [one["note"] for one in kube.items(EVENTS) if one["reason"] == "EtcdMemberReplaced"]
+        return notes if any(pod in note for note in notes) else None
+    expect(True, f"events say so: {wait_until('an event', told)}")
 
 
 def without_a_majority_none_is_replaced(kube, kubelet):
     pod, before = pod_of("c"), ids()
+    wait_etcd_ready(kube, "True")
     kubelet.held.update({pod_of("b"), pod})
+    # First: one whose claim is new is replaced while the operator sees two others that are ready.
+    kube.delete(f"{PODS}/{pod_of('b')}", grace_s=0)
+    wait_etcd_ready(kube, "False")
     kube.kubectl("--namespace", NAMESPACE, "delete", "pvc", f"data-{pod}", "--wait=false")
-    for one in (pod_of("b"), pod):
-        kube.delete(f"{PODS}/{one}", grace_s=0)
+    kube.delete(f"{PODS}/{pod}", grace_s=0)
     wait_until("the operator to say why not", lambda: any("1 of 3 members are ready" in one["note"] for one in kube.items(EVENTS)
                                                           if one["reason"] == "EtcdMemberNotReplaced"), 60)
     expect(marks(kube)[pod].startswith("begun "), "one of two that are down has a new claim: nothing is done")
     kubelet.held.clear()
     wait_begun(kube, kubelet)
-    expect(ids()[pod] != before[pod] and count_keys("c", "after-") == 20, "once the other one is back, it is replaced and has all keys")
+    wait_until("it to have all keys", lambda: count_keys("c", "after-") == 20)
+    expect(ids()[pod] != before[pod], "once the other one is back, it is replaced and has all keys")
 
 
 def run(kube):
     (kube.folder / "hosts").write_text("".join(f"{address(pod_of(s))} {pod_of(s)}.shima-etcd-{s}.{NAMESPACE}.svc\n" for s in SITES) + "127.0.0.1 localhost\n")
     subprocess.run(["mount", "--bind", kube.folder / "hosts", "/etc/hosts"], check=True)
     kube.kubectl("apply", "--server-side", "-f", ROOT / "charts/operator.yaml")
-    kube.wait_for("the CRD to be served", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shimaclusters.shima.io",
-                  lambda one: any(c["type"] == "Established" and c["status"] == "True" for c in one.get("status", {}).get("conditions", [])))
+    kube.wait_for_definition("shimaclusters.shima.io")
     flags = ["--identity=operator-0", "--leader-election=false", "--metrics-port=0", f"--namespaces={NAMESPACE}"]
     kube.program("operator", kube.as_pod(NAMESPACE, "shima-operator", BIN / "shima-operator", *flags)).start()
     kubelet = Kubelet(kube)

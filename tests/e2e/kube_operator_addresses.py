@@ -1,6 +1,7 @@
 """Scenarios of kube_operator_test.py: the addresses of Services that NFS mounts go to."""
 
 from cluster import expect, wait_until
+from kube_cluster import ApiError
 
 NAMESPACE = "shima-system"
 SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
@@ -35,8 +36,16 @@ def an_address_that_is_taken_is_replaced_and_told(cluster):
     uid, had = kube.get(SERVICE)["metadata"]["uid"], address(kube)
     operator.stop()
     kube.delete(SERVICE)
-    kube.create(SERVICES, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "thief", "namespace": NAMESPACE},
-                           "spec": {"clusterIP": had, "ports": [{"port": 2049}]}})
+
+    def stolen():  # it is free a moment after its Service has gone
+        try:
+            return kube.create(SERVICES, {
+                "apiVersion": "v1", "kind": "Service", "metadata": {"name": "thief", "namespace": NAMESPACE},
+                "spec": {"clusterIP": had, "ports": [{"port": 2049}]}})
+        except ApiError as error:
+            if error.code != 422:
+                raise
+    wait_until("the address to be free", stolen)
     operator.start()
     found = wait_made_anew(kube, uid)
     now = found["spec"]["clusterIP"]

@@ -3,7 +3,7 @@
 import calendar
 import time
 
-from cluster import LONG, expect, wait_until
+from cluster import LONG, PATIENCE, expect, wait_until
 
 NAMESPACE = "shima-system"
 VOLUME = f"/apis/shima.io/v1alpha1/namespaces/{NAMESPACE}/shimavolumes/vm1"
@@ -15,14 +15,15 @@ def seconds(text):
 
 def wait_for(cluster, condition, timeout_s=120):
     """As people do it. The volume's status, and the condition."""
-    cluster.kube.kubectl("wait", f"--for=condition={condition}", "shv/vm1", "-n", NAMESPACE, f"--timeout={timeout_s}s",
-                         timeout_s=timeout_s + 30)
-    status = cluster.kube.get(VOLUME)["status"]
-    return status, next(one for one in status["conditions"] if one["type"] == condition.split("=")[0])
+    cluster.kube.kubectl("wait", f"--for=condition={condition}", "shv/vm1", "-n", NAMESPACE,
+                         f"--timeout={PATIENCE * timeout_s}s", timeout_s=PATIENCE * timeout_s + 30)
+    kind, _, wanted = condition.partition("=")
 
-
-def reasons(cluster):
-    return "; ".join(cluster.kube.get(VOLUME)["status"]["reasons"])
+    def look():  # a server that stands still may have changed it meanwhile
+        status = cluster.kube.get(VOLUME)["status"]
+        found = next(one for one in status["conditions"] if one["type"] == kind)
+        return (status, found) if found["status"] == (wanted or "True") else None
+    return wait_until(f"vm1 to be {condition}", look, timeout_s)
 
 
 def a_volume_whose_home_is_lost_tells_so(cluster):
@@ -34,12 +35,20 @@ def a_volume_whose_home_is_lost_tells_so(cluster):
     home = [name for name in cluster.names() if name.startswith("site-a/")]
     cluster.kill(*home)
     wait_for(cluster, "Healthy=False")
-    told = wait_until("both servers in its reasons", lambda: all(name in reasons(cluster) for name in home) and reasons(cluster))
-    expect(cluster.kube.get(VOLUME)["status"]["health"] == "Degraded", f"both of its home's servers are lost: {told}")
+
+    def both():
+        status = cluster.kube.get(VOLUME)["status"]
+        text = "; ".join(status["reasons"])
+        return text if status["health"] == "Degraded" and all(name in text for name in home) else None
+    told = wait_until("health Degraded, and both servers in its reasons", both)
+    expect(True, f"both of its home's servers are lost: {told}")
     for name in home:
         found = cluster.wait_condition("CoreServersReady", "False", "NoLease", name)
-    site = next(one for one in cluster.object()["status"]["sites"] if one["name"] == "site-a")
-    expect(site["state"] == "Degraded" and "site-a/core-0" in site["message"], f"ShimaCluster: {found['message']}; site-a: {site['message']}")
+
+    def site():
+        one = next(one for one in cluster.object()["status"]["sites"] if one["name"] == "site-a")
+        return one if one["state"] == "Degraded" and "site-a/core-0" in one["message"] else None
+    expect(True, f"ShimaCluster: {found['message']}; site-a: {wait_until('site-a to be Degraded', site)['message']}")
     status, connected = wait_for(cluster, "Connected=Unknown", 150)
     age = seconds(connected["lastTransitionTime"]) - seconds(status["lagObservedTime"])
     expect(55 <= age < 150, f"nobody tells of its copies: {connected['message']}, which was {age} s before")

@@ -8,6 +8,7 @@ volumes (10,000 of these are in tests/unit/operator/reconcile), and objects are 
 import concurrent.futures
 import http.client
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import time
 import urllib.request
 
 from cluster import BIN, LONG, ROOT, expect, run_scenarios, say, wait_until
-from kube_cluster import KubeCluster, expect_few_calls, free_port, more_than, requests_at_rest
+from kube_cluster import BUSY, BUSY_TRIES, KubeCluster, expect_few_calls, free_port, more_than, requests_at_rest
 
 NAMESPACE, NAME, ZONE, SITE = "shima-system", "shima", "topology.kubernetes.io/zone", "topology.shima.io/site"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:shima-operator"
@@ -38,12 +39,23 @@ class Crowd:
 
     def _post(self, path_and_body):
         path, body = path_and_body
-        if not hasattr(self.local, "connection"):
-            self.local.connection = http.client.HTTPSConnection("127.0.0.1", self.kube.port, timeout=60, context=self.kube._context)
-        self.local.connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = self.local.connection.getresponse()
-        text = answer.read()
-        assert answer.status in (200, 201), f"POST {path}: {answer.status} {text[:300]}"
+        for tries_left in reversed(range(BUSY_TRIES)):
+            try:
+                if not hasattr(self.local, "connection"):
+                    self.local.connection = http.client.HTTPSConnection("127.0.0.1", self.kube.port, timeout=60,
+                                                                        context=self.kube._context)
+                self.local.connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+                answer = self.local.connection.getresponse()
+                text = answer.read()
+                if answer.status in (200, 201) or answer.status == 409 and tries_left < BUSY_TRIES - 1:
+                    return
+                assert answer.status in BUSY and tries_left, f"POST {path}: {answer.status} {text[:300]}"
+                time.sleep(1)
+            except (OSError, http.client.HTTPException):  # a connection on which nothing was asked for 90 s is closed
+                self.local.connection.close()
+                del self.local.connection
+                if not tries_left:
+                    raise
 
     def make(self, what, objects):
         begin, count = time.monotonic(), 0
@@ -83,6 +95,18 @@ class ClusterWithOperator(KubeCluster):
         with open(f"/proc/{self.operator.process.pid}/stat", encoding="utf-8") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
+
+    def unanswered(self, verb):
+        """How many of the operator's calls had no answer, or a bad one: it made them again."""
+        def told():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=30) as answer:
+                    text = answer.read().decode()
+                return re.findall(r"^shima_operator_api_calls_total\{(.*)\} (\d+)", text, re.MULTILINE)
+            except (OSError, http.client.HTTPException):
+                return None
+        return sum(int(count) for labels, count in wait_until("the operator's metrics", told)
+                   if f'verb="{verb}"' in labels and 'result="ok"' not in labels)
 
     def labelled(self):
         return sum(SITE in node["metadata"]["labels"] for node in self.items("/api/v1/nodes"))
@@ -137,8 +161,8 @@ def attachment(number):
 def all_nodes_are_labelled_and_all_objects_made(kube):
     crowd = kube.crowd = Crowd(kube)
     kube.kubectl("apply", "--server-side", "-f", ROOT / "charts/operator.yaml")
-    kube.wait_for("the CRD to be served", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shimavolumes.shima.io",
-                  lambda one: any(c["type"] == "Established" and c["status"] == "True" for c in one.get("status", {}).get("conditions", [])))
+    for name in ("shimaclusters.shima.io", "shimavolumes.shima.io"):
+        kube.wait_for_definition(name)
     crowd.make("nodes", map(node, range(NODES)))
     crowd.make("VolumeAttachments", map(attachment, range(VOLUMES)))
     kube.start_operator()
@@ -149,7 +173,9 @@ def all_nodes_are_labelled_and_all_objects_made(kube):
     wait_until("every object to be applied", lambda: kube.condition("ObjectsApplied").get("status") == "True", 120)
     expect(True, f"{NODES} nodes are labelled and all objects applied {time.monotonic() - begin:.1f} s after there was a ShimaCluster")
     written = [one for one in kube.requests(ACCOUNT) if one["resource"] == "nodes" and one["verb"] == "patch"]
-    expect(len(written) == NODES, f"each node is written once: {len(written)} writes")
+    again = kube.unanswered("patch")
+    expect(len({one["name"] for one in written}) == NODES and len(written) <= NODES + again,
+           f"each node is written once: {len(written)} writes, {again} of which were not answered in time")
 
 
 def at_rest_nothing_is_written_and_little_is_kept(kube):
@@ -185,7 +211,7 @@ def print_table(asked, seconds):
 
 def whether_a_node_may_move_costs_one_list(kube):
     """Of attachments, of which there may be as many as volumes: only if nothing else holds the node, and when it is asked for."""
-    before = len(kube.requests(ACCOUNT))
+    before, unanswered = len(kube.requests(ACCOUNT)), kube.unanswered("list")
     held, free = "node-0000", f"node-{NODES - 1:04}"
     kube.patch(f"/api/v1/nodes/{held}", {"metadata": {"labels": {ZONE: "site-b"}}})
     wait_until("the condition", lambda: f"node {held} would move" in kube.condition("NodesWouldMove").get("message", ""), 60)
@@ -193,11 +219,13 @@ def whether_a_node_may_move_costs_one_list(kube):
     expect(f"{len(range(0, VOLUMES, NODES - 2))} attached volumes" in message, message[:120])
     chunks = -(-VOLUMES // 500)
 
-    def whole_lists():
-        calls = sum(one["resource"] == "volumeattachments" for one in kube.requests(ACCOUNT, before))
-        return calls if calls % chunks == 0 else None
-    calls = wait_until("lists that have begun to end", whole_lists)
-    expect(calls <= 3 * chunks, f"{calls} calls, {chunks} a list")
+    def ended():
+        calls = [one["uri"] for one in kube.requests(ACCOUNT, before) if one["resource"] == "volumeattachments"]
+        lists, broken = sum("continue=" not in uri for uri in calls), kube.unanswered("list") - unanswered
+        return (calls, lists, broken) if len(calls) >= chunks * (lists - broken) > 0 else None
+    calls, lists, broken = wait_until("lists that have begun to end", ended)
+    expect(lists - broken <= 3 and len(calls) <= chunks * lists,
+           f"{len(calls)} calls in {lists} lists, {broken} of which were not answered in time; {chunks} a list")
     wanted = SITES[NODES % 3]
     kube.patch(f"/api/v1/nodes/{free}", {"metadata": {"labels": {ZONE: wanted}}})
     wait_until("a free node to move", lambda: kube.get(f"/api/v1/nodes/{free}")["metadata"]["labels"][SITE] == wanted, 60)
@@ -210,7 +238,7 @@ def it_ends_as_asked(kube):
     begin = time.monotonic()
     kube.operator.process.send_signal(signal.SIGTERM)
     try:
-        code = kube.operator.process.wait(20)
+        code = kube.operator.process.wait(60)
     except subprocess.TimeoutExpired:
         code = None
     expect(code == 0, f"it ends {time.monotonic() - begin:.1f} s after it was asked to")

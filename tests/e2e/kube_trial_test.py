@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from cluster import BIN, ROOT, check_machine, expect, say, sha256_of, wait_until
+from cluster import BIN, DONE, EXISTS, ROOT, Answer, check_machine, expect, say, sha256_of, wait_until
 from kube_cluster import Program, kube_programs
 
 PROGRAMS = ("shima-operator-render", "shima-coreserver", "shima-accessserver", "shimactl", "shima-nfsclient")
@@ -93,10 +93,20 @@ class Trial:
         return True
 
 
-def nfs(*arguments):
-    done = subprocess.run([BIN / "shima-nfsclient", f"--server={address(0)}:2049", "--volume=trial", *arguments], capture_output=True, text=True)
-    expect(done.returncode == 0, f"shima-nfsclient {arguments[0]}: {done.stdout.strip()} {done.stderr.strip()}")
-    return json.loads(done.stdout)
+def nfs(trial, *arguments):
+    """Again until the access server serves it."""
+    line = [BIN / "shima-nfsclient", f"--server={address(0)}:2049", "--volume=trial", *arguments]
+
+    def done():
+        answer = Answer(line, subprocess.run(line, capture_output=True, text=True))
+        last[:] = [answer]
+        return trial.check() and answer.code == DONE
+    last = []
+    try:
+        wait_until(f"shima-nfsclient {arguments[0]}", done)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {last[0]!r}") from None
+    return last[0].json
 
 
 def run(trial):
@@ -104,11 +114,12 @@ def run(trial):
         trial.start(name)
     wait_until("the core servers to answer", lambda: trial.check() and trial.ctl("status").returncode == 0)
     expect(True, f"{', '.join(one.name for one in trial.running)} run as their pods would")
-    wait_until("a volume to be made", lambda: trial.check() and trial.ctl("volume", "create", "trial", "--size=64MiB").returncode == 0)
+    wait_until("a volume to be made", lambda: trial.check() and trial.ctl(
+        "volume", "create", "trial", "--size=64MiB").returncode in (DONE, EXISTS))
     content = trial.folder / "content"
     content.write_bytes(os.urandom(1 << 20))
-    nfs("put", str(content), "/file")
-    read = nfs("get", "/file")
+    nfs(trial, "put", str(content), "/file")
+    read = nfs(trial, "get", "/file")
     expect(sha256_of(content) in json.dumps(read), "a file that was written over NFS is read again")
     trial.check()
 

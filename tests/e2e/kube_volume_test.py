@@ -106,12 +106,18 @@ class Bed:
         return Answer(line, subprocess.run(line, capture_output=True, text=True, timeout=60))
 
     def record(self, volume):
-        answer = self.try_ctl("volume", "show", volume)
-        assert answer.code == 0, repr(answer)
-        return answer.json
+        """Once the server that is asked has heard of it: another one may have made it."""
+        def found():
+            answer = self.try_ctl("volume", "show", volume)
+            return answer.json if answer.code == 0 else None
+        return wait_until(f"the record of {volume}", found)
 
     def publications(self, volume):
         return sorted(one["node"] for one in self.record(volume).get("publications", []))
+
+    def wait_published(self, volume, node):
+        """There and nowhere else, in the view of the server that is asked."""
+        wait_until(f"{volume} to be published to {node} alone", lambda: self.publications(volume) == [node])
 
     def condition(self, kind):
         conditions = (self.kube.get(f"{CLUSTERS}/{NAME}").get("status") or {}).get("conditions", [])
@@ -168,13 +174,15 @@ def a_manifest_becomes_a_cluster(bed):
         kube.add_node(node, {ZONE: site}, cpu=bed.cpus[site])
     kube.wait_for_free_nodes()
     kube.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=impatient)
-    kube.wait_for("the CRD to be served", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shimaclusters.shima.io", lambda one: any(
-        c["type"] == "Established" and c["status"] == "True" for c in one.get("status", {}).get("conditions", [])))
+    kube.wait_for_definition("shimaclusters.shima.io")
     kube.apply({"apiVersion": "shima.io/v1alpha1", "kind": "ShimaCluster", "metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": SPEC})
     bed.wait_condition("Ready", "True", timeout_s=180)
-    names = sorted(pod.name.removeprefix("shima-") for pod in bed.runner.pods.values())
-    expect(len(names) == 2 + 3 + 6 + 3 + 2 + 12, f"it is Ready, {len(names)} pods run: {', '.join(names)}")
-    restarted = {pod.name: pod.restarts() for pod in bed.runner.pods.values() if pod.restarts()}
+
+    def pods():
+        return sorted(pod.name.removeprefix("shima-") for pod in bed.runner.named(""))
+    wait_until("all pods to be there, the operator's second one too", lambda: len(pods()) == 2 + 3 + 6 + 3 + 2 + 12)
+    expect(True, f"it is Ready, {len(pods())} pods run: {', '.join(pods())}")
+    restarted = {pod.name: pod.restarts() for pod in bed.runner.named("") if pod.restarts()}
     say(f"  containers that ended on the way and were started again: {restarted or 'none'}")
 
 
@@ -198,7 +206,8 @@ def a_claim_is_bound_while_the_operator_is_dead(bed):
     handle = volume["spec"]["csi"]["volumeHandle"]
     record = bed.record(handle)
     expect(record["home"] == "site-b" and sites_of(volume) == list(SITES), f"without an operator {handle} was made, with its home at the pod's site")
-    expect(bed.publications(handle) == [bed.used["writer"][0].name], "it is published to the pod's node")
+    bed.wait_published(handle, bed.used["writer"][0].name)
+    expect(True, "it is published to the pod's node")
     said = [one for one in kube.requests(OPERATOR) if one["at"] > dead_since]  # what it asked for before may be told later
     expect(not said, f"and the operator said nothing meanwhile {said or ''}")
     (folder / "file").write_bytes(os.urandom(3 * MIB + 17))
@@ -269,14 +278,16 @@ def the_pod_moves_to_another_site(bed):
     expect(sha256_of(folder / "file") == bed.sum, "at site-a the file has the same sha256")
     expect((folder / "late").read_text().startswith("written"), "and what was written last is there")
     (folder / "more").write_text("written at site-a")
-    expect(bed.publications(bed.handle) == [bed.used["reader"][0].name], "and only that node has the right")
+    bed.wait_published(bed.handle, bed.used["reader"][0].name)
+    expect(True, "and only that node has the right")
 
 
 def the_controllers_leader_is_killed(bed):
     """Its claim waits until the other controller's sidecars have the leases; the next scenario goes on meanwhile."""
-    leader = bed.lease_holder(PROVISIONERS_LEASE)
-    victim = next((pod for pod in bed.runner.named("shima-csi-controller-") if pod.name in leader), None)
-    assert victim, f"the provisioner's Lease is held by {leader}, which is no pod"
+    def leading():
+        holder = bed.lease_holder(PROVISIONERS_LEASE)
+        return next(((pod, holder) for pod in bed.runner.named("shima-csi-controller-") if pod.name in holder), None)
+    victim, leader = wait_until("a pod to hold the provisioner's Lease", leading)
     victim.kill()
     bed.killed = (victim, leader, time.monotonic())
     bed.kube.apply(claim("after", "shima"))
@@ -337,7 +348,8 @@ def an_upgrade_leaves_the_mounters_alone(bed):
 def the_api_server_restarts(bed):
     """In long runs it is away for longer than any Lease. Of the CSI controller's sidecars those end then that have led."""
     def lives():
-        return {pod.uid: (pod.name, pod.restarts()) for pod in bed.runner.pods.values() if not pod.name.startswith("shima-csi-controller-")}
+        return {pod.uid: (pod.name, pod.restarts()) for pod in bed.runner.named("")
+                if not pod.name.startswith("shima-csi-controller-")}
     before = lives()
     refused = bed.kube.refused(OPERATOR) + bed.kube.refused(CONTROLLER)
     expect(not refused, f"until now nobody's rights were too few {refused or ''}")

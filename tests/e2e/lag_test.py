@@ -21,11 +21,18 @@ def whole(cluster, site):
 def not_whole_at_all(cluster, site):
     """In no data group; the metadata group has had no job here, so it lags behind nothing."""
     members = cluster.ctl("replication", "show", "lagging", "--groups")["members"]
-    return not any(m["whole"] for m in members if m["role"] == "remote" and m["site"] == site and not m["metadata"])
+    data = [m for m in members if m["role"] == "remote" and m["site"] == site and not m["metadata"]]
+    return all(m["whole"] is False for m in data)  # None: its primary does not answer
 
 
-def block_bytes(cluster, role, site):
-    return row(cluster, role, site)["block_bytes"]
+def secondary_bytes(cluster):
+    """Of blocks and journal; None while a server, which would show no bytes, does not answer."""
+    found = row(cluster, "secondary", "site-a")
+    return None if found["unreachable_servers"] else (found["block_bytes"], found["journal_bytes"])
+
+
+def wait_without_blocks(cluster, what):
+    wait_until(what, lambda: (secondary_bytes(cluster) or (None,))[0] == 0)
 
 
 def one_remote_is_past_the_budget(cluster):
@@ -34,18 +41,16 @@ def one_remote_is_past_the_budget(cluster):
     cluster.import_image("lagging", first)
     cluster.wait_applied("lagging")
     # On a busy machine a remote may have been past the small budget for a moment already, and the secondary has folded.
-    wait_until("the secondary to trim all that it had", lambda: block_bytes(cluster, "secondary", "site-a") == 0)
+    wait_without_blocks(cluster, "the secondary to trim all that it had")
     cluster.cut("site-c")
     second = make_image(cluster.folder / "second.img", IMAGE_MIB, 12)
     cluster.import_image("lagging", second)
     wait_until("site-c to leave the whole set", lambda: not_whole_at_all(cluster, "site-c"))
     wait_until("site-b to be whole", lambda: whole(cluster, "site-b"))  # it may have been past the small budget for a moment, too
-    expect(not_whole_at_all(cluster, "site-c"), f"{IMAGE_MIB} MiB written: site-c is not whole in any group, site-b is in all")
+    wait_until("site-c to be out", lambda: not_whole_at_all(cluster, "site-c"))
+    expect(True, f"{IMAGE_MIB} MiB written: site-c is not whole in any group, site-b is in all")
 
-    def trimmed():
-        found = row(cluster, "secondary", "site-a")
-        return found["journal_bytes"] == found["block_bytes"] == 0
-    wait_until("the secondary to trim by site-b alone", trimmed)
+    wait_until("the secondary to trim by site-b alone", lambda: secondary_bytes(cluster) == (0, 0))
     expect(True, "the secondary goes on trimming by site-b, and has no blocks")
     cluster.expect_checksums("lagging", sha256_of(second), ["site-a", "site-b"])
 
@@ -57,8 +62,8 @@ def the_secondary_folds_without_any_whole_remote(cluster):
     cluster.import_image("lagging", third)
     wait_until("site-b to leave the whole set", lambda: not_whole_at_all(cluster, "site-b"))
     written = IMAGE_MIB * MIB
-    wait_until("the secondary to fold", lambda: block_bytes(cluster, "secondary", "site-a") >= written)
-    folded = block_bytes(cluster, "secondary", "site-a")
+    (folded, _) = wait_until("the secondary to fold", lambda: (
+        (found := secondary_bytes(cluster)) and found[0] >= written and found))
     expect(folded == written, f"no remote is whole: the secondary holds all {IMAGE_MIB} MiB that were written as blocks")
     cluster.expect_checksums("lagging", sha256_of(third), [])
 
@@ -67,8 +72,9 @@ def healed_all_are_resynced(cluster):
     cluster.heal()
     cluster.start(*cluster.names("site-b"))
     cluster.wait_caught_up("lagging", 90)
-    expect(whole(cluster, "site-b") and whole(cluster, "site-c"), "after the heal both remotes are whole again")
-    wait_until("the secondary to drop its blocks", lambda: block_bytes(cluster, "secondary", "site-a") == 0)
+    wait_until("both remotes to be whole", lambda: whole(cluster, "site-b") and whole(cluster, "site-c"))
+    expect(True, "after the heal both remotes are whole again")
+    wait_without_blocks(cluster, "the secondary to drop its blocks")
     expect(True, "the secondary has dropped its blocks")
     wanted = sha256_of(cluster.folder / "third.img")
     cluster.expect_checksums("lagging", wanted, ["site-a", "site-b", "site-c"])

@@ -64,8 +64,9 @@ def a_remote_that_missed_too_much_gets_all_keys_anew(cluster):
     make_links(cluster.at / "links", 0, LINKS)
     for number in range(0, LINKS, 7):
         (cluster.at / f"links/link-{number}").unlink()
-    wait_until("site-b to leave the whole set", lambda: any(
-        row["whole"] < row["groups"] for row in cluster.rows(VOLUME, "remote", "site-b")))
+    wait_until("site-b to leave the whole set", lambda: any(  # on record
+        member["site"] == "site-b" and not member["whole"]
+        for group in cluster.ctl("volume", "show", VOLUME)["groups"] for member in group["members"]))
     cluster.start(*cluster.names("site-b"))
     make_links(cluster.at / "links", LINKS, LINKS + 50)
     expect_equal_copies(cluster, "site-b was resynced", LINKS)

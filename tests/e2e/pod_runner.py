@@ -282,7 +282,9 @@ class PodRunner(threading.Thread):
 
     def run(self):
         while not self.ending.wait(0.2):
-            with contextlib.suppress(ApiError, OSError, ValueError, http.client.HTTPException):  # the API server may be away
+            # The API server may be away.
+            with contextlib.suppress(ApiError, OSError, ValueError, http.client.HTTPException,
+                                     subprocess.SubprocessError):
                 self._look(self.kube.items(f"/api/v1/namespaces/{self.namespace}/pods"))
 
     def stop(self):
@@ -294,8 +296,8 @@ class PodRunner(threading.Thread):
 
     def _look(self, found):
         there = {pod["metadata"]["uid"] for pod in found}
-        for uid in set(self.pods) - there:  # deleted by force
-            if self.pods[uid].node.name not in self.away:
+        for uid, running in list(self.pods.items()):
+            if uid not in there and running.node.name not in self.away:  # deleted by force
                 self._end(uid)
         for pod in found:
             try:

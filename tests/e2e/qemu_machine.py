@@ -176,7 +176,7 @@ class Machine:
     def words(self):
         return "\n".join(path.read_text(errors="replace")[-2000:] for path in (self.errors, self.folder / "console") if path.exists())
 
-    def refused(self, timeout_s=60):
+    def refused(self, timeout_s=180):
         """It ends by itself; what it said."""
         self.process.wait(timeout_s)
         return self.words()
@@ -184,7 +184,7 @@ class Machine:
     def quit(self):
         """Ends as it does when libvirt has seen the migration done."""
         self.qmp("quit")
-        self.process.wait(60)
+        self.process.wait(180)
         self.serial.wait_for_end()
 
     def end(self):

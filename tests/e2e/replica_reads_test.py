@@ -23,7 +23,7 @@ def make_cluster():
 def wan_bytes(cluster, site):
     """What has gone over the WAN between the home and the site, either way."""
     links = (f"{cluster.home}>{site}", f"{site}>{cluster.home}")
-    lines = [line.split() for line in cluster.devcluster("wan").out.splitlines()]
+    lines = [line.split() for line in cluster.wan().out.splitlines()]
     counters = {line[0]: dict(word.split("=") for word in line[1:] if "=" in word) for line in lines if line and ">" in line[0]}
     return sum(int(counters[link]["bytes"]) for link in links)
 

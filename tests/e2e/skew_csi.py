@@ -93,7 +93,8 @@ def life(cluster, volume, use):
         target = node.attach(cluster, volume, use)
         path = target if use.HasField("block") else f"{target}/file"
         if write:
-            cluster.controller.expand(volume, 2 * SIZE, capability=use)
+            until_done(f"{volume}: ControllerExpandVolume",
+                       lambda: cluster.controller.expand(volume, 2 * SIZE, capability=use))
             expect(node.expand(volume, 2 * SIZE) == 2 * SIZE, f"{volume} grows while {node.name} has it")
             with open(path, "r+b" if use.HasField("block") else "wb") as file:
                 file.write((cluster.folder / "image.img").read_bytes())
@@ -102,10 +103,11 @@ def life(cluster, volume, use):
             with open(path, "rb") as file:
                 found = file.read(os.path.getsize(cluster.folder / "image.img"))
             assert found == (cluster.folder / "image.img").read_bytes(), f"{volume}: {node.name} reads something else than {first.name} wrote"
-        assert not node.stats(volume).volume_condition.abnormal, f"{volume} at {node.name}: {node.stats(volume).volume_condition.message}"
+        wait_until(f"{volume} at {node.name} to be well",
+                   lambda node=node: not node.stats(volume).volume_condition.abnormal)
         node.detach(cluster, volume)
         assert not node.mount_processes(), f"{volume}: a mount is left at {node.name}"
-    cluster.controller.delete(volume)
+    until_done(f"{volume}: DeleteVolume", lambda: cluster.controller.delete(volume))
 
 
 def volumes_live_under_both_builds(cluster, where):
@@ -127,7 +129,8 @@ def csi_begins_as_the_earlier_build(cluster):
     cluster.nodes = [SkewedNode(cluster, site) for site in ("site-a", "site-b", "site-c")]
     holder = cluster.nodes[0]
     holder.run(EARLIER, EARLIER)
-    cluster.controller.create("held", SIZE, [tree()], parameters={"home": "site-a"})
+    until_done("held: CreateVolume",
+               lambda: cluster.controller.create("held", SIZE, [tree()], parameters={"home": "site-a"}))
     holder.attach(cluster, "held", tree())
     cluster.held = Appender(f"{holder.target('held')}/log")
     cluster.held.start()
@@ -145,7 +148,7 @@ def the_held_volume_is_served_by_either_plugin(cluster):
         lines = cluster.held.lines
         wait_until("the held volume to be written", lambda: cluster.held.lines > lines + 2)
         assert (second / "log").stat().st_size >= 9 * lines, f"{second}/log lacks lines that were acknowledged"
-        assert not holder.stats("held").volume_condition.abnormal, holder.stats("held").volume_condition.message
+        wait_until("the held volume to be well", lambda: not holder.stats("held").volume_condition.abnormal)
         holder.unpublish("held", 1)
     expect(holder.mount_processes() == cluster.held_by, "plug-ins of both builds served the mount that the earlier mounter keeps, and kept it")
 
@@ -168,4 +171,4 @@ def the_held_volume_was_never_away(cluster):
         expect(file.read() == written, f"all {cluster.held.lines} lines are there for a newer mounter at another site; the slowest took "
                f"{cluster.held.longest_s:.1f} s")
     second.detach(cluster, "held")
-    cluster.controller.delete("held")
+    until_done("held: DeleteVolume", lambda: cluster.controller.delete("held"))

@@ -12,6 +12,7 @@ using nlohmann::json;
 ApiAccess access_from(const char* variable) {
   const char* path = std::getenv(variable);
   Result<ApiAccess> access = access_from_kubeconfig(path ? path : "");
+  if (access) access->timeout_ms = 60'000;  // no stall of a machine is so long
   if (access) return *access;
   std::fprintf(stderr, "%s: %s\n", variable, access.status().to_string().c_str());
   std::exit(2);

@@ -23,7 +23,7 @@ ApiAccess access_from(const char* variable = "SHIMA_ADMIN_KUBECONFIG");
 nlohmann::json config_map(const std::string& name, const std::string& value,
                           const nlohmann::json& labels = nlohmann::json::object());
 
-bool soon(const std::function<bool()>& condition, int within_ms = 20'000);
+bool soon(const std::function<bool()>& condition, int within_ms = 60'000);
 
 // With the namespace there, and an administrator's client.
 class RealApiServer : public testing::Test {

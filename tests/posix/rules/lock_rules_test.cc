@@ -50,7 +50,7 @@ class Locks : public PosixRules {
   }
   // A process that was killed is gone a moment before what it was about to do is undone.
   static bool soon(const std::function<bool()>& what) {
-    for (int i = 0; i < 400; ++i) {
+    for (int i = 0; i < 12'000; ++i) {
       if (what()) return true;
       usleep(5'000);
     }
@@ -231,9 +231,9 @@ TEST_F(Locks, WaitingInACircleIsRefused) {
     if (children[i] != 0) continue;
     const File file(open(name_.c_str(), O_RDWR));
     if (lock(file.get(), F_WRLCK, i * 10, 10) != 0) _exit(1);
-    alarm(20);  // the other one may never come
+    alarm(60);  // the other one may never come
     if (!both_have_one.come(i)) _exit(2);
-    alarm(20);
+    alarm(60);
     _exit(lock(file.get(), F_WRLCK, (1 - i) * 10, 10, F_SETLKW));
   }
   std::multiset<int> results;

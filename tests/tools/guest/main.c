@@ -37,7 +37,7 @@ static int remove_entry(const char* path, const struct stat* status, int type, s
 // one may go while it is looked at.
 static bool remove_folder(const char* root) {
   if (chdir(root) != 0) return false;
-  for (const double end = now_s() + 5; nftw(folder_of_rule, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0;
+  for (const double end = now_s() + 60; nftw(folder_of_rule, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0;
        usleep(50000)) {
     if (now_s() > end) return false;
   }

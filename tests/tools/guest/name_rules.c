@@ -142,7 +142,7 @@ static void an_open_file_survives_its_removal(void) {
   if (!read_pattern(file, 0, 50000, 3) || !read_pattern(file, 50000, 100000, 4)) return;
   REQUIRE(close(file) == 0, "close");
   // The client removes the name that it gave the file, but close() does not wait for that.
-  for (const double end = now_s() + 5; left_behind() != NULL; usleep(50000)) {
+  for (const double end = now_s() + 60; left_behind() != NULL; usleep(50000)) {
     REQUIRE(now_s() < end, "left behind: %s", left_behind());
     drop_caches();
   }

@@ -95,7 +95,7 @@ static void one_process_renames_away(void) {
 
 static void rename_to_and_fro(void* argument) {
   const char** names = argument;
-  const double end = now_s() + 20;
+  const double end = now_s() + 120;
   for (int done = 0; done < 60; usleep(500)) {  // each waits for the other: a rename is done by one at a time
     REQUIRE(now_s() < end, "%s was renamed to %s only %d times", names[0], names[1], done);
     if (rename(names[0], names[1]) == 0) {

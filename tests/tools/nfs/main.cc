@@ -80,8 +80,9 @@ class Program {
 
   int run(int argc, char** argv) {
     CLI11_PARSE(app_, argc, argv);
+    a_.target.fails_over = numbered_->parsed();
     NfsSession session(a_.target);
-    Status status = session.connect();
+    Status status = session.connect_patiently();
     if (status.is_ok()) status = command_(session);
     if (status.is_ok()) return 0;
     std::fprintf(stderr, "shima-nfsclient: %s\n", status.to_string().c_str());
@@ -121,6 +122,7 @@ class Program {
 
   Arguments a_;
   Command command_;
+  CLI::App* numbered_ = nullptr;  // write-numbered
   CLI::App app_{"Does one thing with files of a volume over NFSv3."};
 };
 
@@ -143,7 +145,7 @@ void Program::add_transfers() {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   latency->add_flag("--append", a_.loop.append, "each behind the one before");
-  auto* numbered =
+  auto* numbered = numbered_ =
       add("write-numbered",
           "Write 4 KiB pieces with their numbers, at the next server when one is gone. SIGTERM: end",
           [this](NfsSession& s) { return write_numbered(s, a_.path, a_.count, a_.patience_s); });

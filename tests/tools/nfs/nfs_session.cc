@@ -5,16 +5,45 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <deque>
+#include <thread>
 #include <utility>
 
 namespace shima {
+namespace {
+
+// JUKEBOX. Reads and writes have it in words only.
+bool asks_again(int error, nfs_context* nfs) {
+  if (error >= 0) return false;
+  const char* words = nfs_get_error(nfs);
+  return error == -EAGAIN || (words && std::strstr(words, "NFS3ERR_JUKEBOX"));
+}
+
+// Whether it is not yet too late to ask again; pauses.
+class AskAgain {
+ public:
+  bool may() {
+    if (std::chrono::steady_clock::now() > until_) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    return true;
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point until_ =
+      std::chrono::steady_clock::now() + std::chrono::seconds(60);
+};
+
+}  // namespace
 
 struct NfsSession::InFlight {
   Piece piece;
-  bool writes = false;
+  bool writes = false, may_repeat = false;
   size_t* count = nullptr;
   int* error = nullptr;
+  const bool* lost = nullptr;  // the connection
+  std::deque<Piece>* again = nullptr;
 };
 
 NfsSession::~NfsSession() { drop(); }
@@ -46,6 +75,18 @@ Status NfsSession::connect() {
   return status;
 }
 
+Status NfsSession::connect_patiently() {
+  AskAgain again;
+  reconnecting_ = true;
+  Status done;
+  do {
+    done = connect();
+    if (done.is_ok() && !path_.empty()) done = open(path_, flags_ & ~(O_TRUNC | O_EXCL), mode_);
+  } while (done.code() == Code::kUnavailable && again.may());
+  reconnecting_ = false;
+  return done;
+}
+
 Status NfsSession::connect_to_next() {
   at_ = (at_ + 1) % target_.servers.size();
   return connect();
@@ -57,11 +98,10 @@ Status NfsSession::status_of(int error, const std::string& what) const {
   const std::string text =
       what + ": " + std::strerror(-error) + (words && *words ? std::string(" (") + words + ")" : "");
   // Where libnfs has the name of the error and another one's errno.
-  const std::pair<const char*, Code> kNamed[] = {{"MNT3ERR_NOENT", Code::kNotFound},
-                                                 {"MNT3ERR_ACCES", Code::kPermissionDenied},
-                                                 {"NFS3ERR_DQUOT", Code::kNoSpace},
-                                                 {"NFS3ERR_NOSPC", Code::kNoSpace},
-                                                 {"nfs_service failed", Code::kUnavailable}};
+  const std::pair<const char*, Code> kNamed[] = {
+      {"MNT3ERR_NOENT", Code::kNotFound},          {"MNT3ERR_ACCES", Code::kPermissionDenied},
+      {"NFS3ERR_DQUOT", Code::kNoSpace},           {"NFS3ERR_NOSPC", Code::kNoSpace},
+      {"MNT3ERR_SERVERFAULT", Code::kUnavailable}, {"nfs_service failed", Code::kUnavailable}};
   for (const auto& [name, code] : kNamed) {
     if (text.find(name) != std::string::npos) return {code, text};
   }
@@ -92,11 +132,20 @@ Status NfsSession::status_of(int error, const std::string& what) const {
 
 Status NfsSession::call(const std::string& what, const std::function<int(nfs_context*)>& function) {
   if (!nfs_) return {Code::kUnavailable, what + ": not connected"};
-  return status_of(function(nfs_), what);
+  const bool patient = !target_.fails_over && !reconnecting_;
+  AskAgain again;
+  for (;;) {
+    const int result = function(nfs_);
+    const bool asked_again = asks_again(result, nfs_);
+    Status status = status_of(result, what);
+    if (!patient || !(asked_again || status.code() == Code::kUnavailable) || !again.may()) return status;
+    if (!asked_again) SHIMA_RETURN_IF_ERROR(connect_patiently());  // the connection was lost
+  }
 }
 
 Status NfsSession::open(const std::string& path, int flags, int mode) {
   file_ = nullptr;
+  path_ = path, flags_ = flags, mode_ = mode;
   return call("opening " + path, [&](nfs_context* nfs) {
     return flags & O_CREAT ? nfs_create(nfs, path.c_str(), flags, mode, &file_)
                            : nfs_open(nfs, path.c_str(), flags, &file_);
@@ -109,7 +158,9 @@ Status NfsSession::truncate(uint64_t size) {
 
 Status NfsSession::close() {
   nfsfh* file = std::exchange(file_, nullptr);
-  return call("closing", [&](nfs_context* nfs) { return nfs_close(nfs, file); });
+  path_.clear();
+  if (!nfs_) return {Code::kUnavailable, "closing: not connected"};
+  return status_of(nfs_close(nfs_, file), "closing");
 }
 
 Status NfsSession::write(uint64_t offset, std::span<const uint8_t> bytes) {
@@ -136,10 +187,14 @@ Status NfsSession::serve_events(int timeout_ms) {
 Status NfsSession::pipeline(bool writes, size_t depth, const std::function<bool(Piece&)>& next) {
   size_t count = 0;
   int error = 0;
-  bool more = true;
-  const auto finished = [](int result, nfs_context*, void* data, void* context) {
+  bool more = true, lost = false;
+  std::deque<Piece> again;
+  AskAgain patience;
+  const auto finished = [](int result, nfs_context* nfs, void* data, void* context) {
     std::unique_ptr<InFlight> ended(static_cast<InFlight*>(context));
     --*ended->count;
+    if (ended->may_repeat && (*ended->lost || asks_again(result, nfs)))
+      return ended->again->push_back(std::move(ended->piece));
     const size_t wanted = ended->piece.bytes.size();
     const bool whole = result >= 0 && static_cast<size_t>(result) == wanted;
     if (!whole) {
@@ -149,12 +204,20 @@ Status NfsSession::pipeline(bool writes, size_t depth, const std::function<bool(
     if (!ended->writes) std::memcpy(ended->piece.bytes.data(), data, wanted);
     ended->piece.done();
   };
-  while (error == 0 && (more || count > 0)) {
-    while (more && error == 0 && count < depth) {
+  while (error == 0 && (more || count > 0 || !again.empty())) {
+    const bool may = again.empty() || patience.may();
+    while ((more || !again.empty()) && error == 0 && count < depth) {
       auto piece = std::make_unique<InFlight>();
-      more = next(piece->piece);
-      if (!more) break;
+      if (!again.empty()) {
+        piece->piece = std::move(again.front());
+        again.pop_front();
+      } else if (more = next(piece->piece); !more) {
+        break;
+      }
       piece->writes = writes;
+      piece->may_repeat = !target_.fails_over && may;
+      piece->lost = &lost;
+      piece->again = &again;
       piece->count = &count;
       piece->error = &error;
       const auto& bytes = piece->piece.bytes;
@@ -172,8 +235,11 @@ Status NfsSession::pipeline(bool writes, size_t depth, const std::function<bool(
     }
     if (error == 0 && count > 0) {
       if (Status served = serve_events(1000); !served.is_ok()) {
+        lost = true;
         drop();  // calls back what is in flight
-        return served;
+        if (target_.fails_over || count > 0 || !patience.may()) return served;
+        SHIMA_RETURN_IF_ERROR(connect_patiently());
+        lost = false;
       }
     }
   }

@@ -23,6 +23,9 @@ struct NfsTarget {
   std::vector<std::string> servers;  // HOST:PORT, tried in order
   std::string volume;
   int timeout_ms = 60'000;  // of one request
+  // Lost connections and "ask again" are told (kUnavailable), for the caller to go on at the next server.
+  // Without it the session connects anew and asks again, as an NFS client in a kernel does.
+  bool fails_over = false;
 };
 
 class NfsSession {
@@ -34,6 +37,8 @@ class NfsSession {
 
   // Mounts at the server that is next; a connection that was there is dropped without a word.
   Status connect();
+  // Again for a while if it is not there, or says "ask again"; a file that was open is opened again.
+  Status connect_patiently();
   Status connect_to_next();
   const std::string& server() const { return target_.servers[at_]; }
 
@@ -66,6 +71,9 @@ class NfsSession {
   size_t at_ = 0;
   nfs_context* nfs_ = nullptr;
   nfsfh* file_ = nullptr;
+  std::string path_;  // of the open file
+  int flags_ = 0, mode_ = 0;
+  bool reconnecting_ = false;
 };
 
 }  // namespace shima

@@ -29,7 +29,7 @@ class Shimactl : public testing::Test {
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(server_->port()); }
   // Returns the exit code; what was printed is in out_ and err_.
   int run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoints", endpoint(), "--timeout", "3s"});
+    arguments.insert(arguments.begin(), {"--endpoints", endpoint(), "--timeout", "60s"});
     return run_plain(arguments);
   }
   int run_plain(const std::vector<std::string>& arguments) {

@@ -148,12 +148,14 @@ TEST_F(WrittenTimes, StampsGrowWithAClockThatStandsStill) {
 }
 
 TEST_F(WrittenTimes, APauseTakesTheMarkAwayAndNotesWhatTheGroupsHave) {
-  FileSystemOptions options = calm_options();
-  options.writing_paused_after_ms = 2'000;
-  BlockingFileSystem one(volume_, options), two(volume_);
+  BlockingFileSystem one(volume_, quick()), two(volume_);
   uint64_t file = one.create("file");
+  volume_.hold([](const MemoryVolume::Request& r) {
+    return r.call == Call::kJob && r.job->job_case() == JobRequest::kWritingPaused;
+  });
   FileWritten written = one.write(file, 0, std::string(10'000, 'x'));
   EXPECT_EQ(stored_attributes(volume_, file).writers_size(), 1);
+  volume_.release();
   ASSERT_TRUE(soon([&] { return stored_attributes(volume_, file).writers_size() == 0; }));
   FileAttributes stored = stored_attributes(volume_, file);
   EXPECT_EQ(stored.mtime_ns(), written.after.mtime_ns());

@@ -54,7 +54,7 @@ class LibnfsTest : public NfsTest {
 
   nfs_context* connect(const std::string& path) {
     nfs_context* nfs = nfs_init_context();
-    nfs_set_timeout(nfs, 10'000);
+    nfs_set_timeout(nfs, 60'000);
     if (nfs_mount(nfs, "127.0.0.1", path.c_str()) == 0) return nfs;
     error_ = nfs_get_error(nfs);
     nfs_destroy_context(nfs);

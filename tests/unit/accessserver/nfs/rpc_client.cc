@@ -53,7 +53,7 @@ RpcClient::RpcClient(uint16_t port, int receive_buffer_bytes) : socket_(::socket
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  timeval patience{10, 0};
+  timeval patience{60, 0};
   int on = 1;
   setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

@@ -47,7 +47,7 @@ class RpcClient {
   size_t send_what_fits(const std::string& bytes);  // without waiting; bytes taken
   void shut_down_sending();
   std::optional<std::string> receive_record();  // nothing: closed, or nothing came for 10 s
-  bool closed_by_server();                      // waits for it, at most 10 s
+  bool closed_by_server();                      // waits for it, at most 60 s
 
   uint32_t send(TestCall call);  // gives it an xid of its own
   TestReply receive();           // fails the test if there is none

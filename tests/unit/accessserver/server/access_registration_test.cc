@@ -38,7 +38,7 @@ class AccessRegistrationTest : public testing::Test {
   // For tests that wait until it is lost.
   static AccessRegistrationOptions brief() {
     AccessRegistrationOptions brief = options();
-    brief.lease_ttl_ms = 6000;
+    brief.lease_ttl_ms = 9000;
     return brief;
   }
   Status start(Server& server, AccessRegistrationOptions options = AccessRegistrationTest::options(),
@@ -68,7 +68,7 @@ class AccessRegistrationTest : public testing::Test {
   }
 
   EtcdServer etcd_;
-  std::unique_ptr<EtcdClient> client_ = EtcdClient::create({etcd_.endpoint()}).value();
+  std::unique_ptr<EtcdClient> client_ = EtcdClient::create({etcd_.endpoint()}, patient_etcd()).value();
 };
 
 TEST_F(AccessRegistrationTest, TheRecordIsUnderTheLeaseAndNamesTheIncarnation) {
@@ -132,6 +132,7 @@ TEST_F(AccessRegistrationTest, ANameThatCoreServersDoNotKnowIsRefused) {
 }
 
 TEST_F(AccessRegistrationTest, AStartThatIsEndedEnds) {
+  client_ = EtcdClient::create({etcd_.endpoint()}, {.call_timeout_ms = 1000}).value();
   etcd_.kill();
   Server server;
   std::atomic<int> left{2};
@@ -140,7 +141,9 @@ TEST_F(AccessRegistrationTest, AStartThatIsEndedEnds) {
 
 TEST_F(AccessRegistrationTest, ALostLeaseMeansANewIncarnation) {
   Server server;
-  ASSERT_TRUE(start(server, brief()).is_ok());
+  AccessRegistrationOptions noticed = options();
+  noticed.lease_ttl_ms = 24'000;  // a third of it later it knows; no stall ends it before
+  ASSERT_TRUE(start(server, noticed).is_ok());
   const ClientIdentity old = server.registration->identity();
   const EtcdLease lease = server.registration->lease();
   ASSERT_TRUE(client_->revoke_lease(lease).is_ok());
@@ -160,7 +163,7 @@ TEST_F(AccessRegistrationTest, WithoutEtcdTheIdentityStaysUntilThereIsANewOne) {
   ASSERT_TRUE(eventually([&] { return !server.registration->holds(server.registration->lease()); }, 60'000));
   EXPECT_EQ(server.registration->identity(), old);
   etcd_.thaw();
-  EXPECT_TRUE(eventually([&] { return server.registered() == 2; }, 60'000));
+  EXPECT_TRUE(eventually([&] { return server.registered() >= 2; }, 60'000));
 }
 
 // First the new record, then whatever is in flight is dropped, then what lay under the old lease goes.

@@ -31,7 +31,7 @@ class SharedAddressTest : public testing::Test {
     static bool own = enter_own_network_namespace();
     if (!own) GTEST_SKIP() << "no permission to make a network namespace";
     etcd_ = std::make_unique<EtcdServer>();
-    client_ = EtcdClient::create({etcd_->endpoint()}).value();
+    client_ = EtcdClient::create({etcd_->endpoint()}, patient_etcd()).value();
   }
   struct Holder {
     std::atomic<int> taken{0}, lost{0};
@@ -121,7 +121,7 @@ TEST_F(SharedAddressTest, TheAddressIsSetOnlyWhenCoreServersKnowOfTheTaking) {
 TEST_F(SharedAddressTest, WhoLosesItsLeaseWhileItWaitsForCoreServersDoesNotSetTheAddress) {
   Holder a;
   a.fence_stands = false;
-  start(a, "site-a/access-0", 6000);
+  start(a, "site-a/access-0", 24'000);  // a third of it later it knows
   ASSERT_TRUE(eventually([&] { return a.fenced_at != 0; }));
   const int64_t first = a.fenced_at;
   ASSERT_TRUE(client_->revoke_lease(a.registration->lease()).is_ok());
@@ -146,12 +146,12 @@ TEST_F(SharedAddressTest, AHolderThatRegistersAnewGivesItBack) {
 TEST_F(SharedAddressTest, AHolderThatEtcdDoesNotHearGivesItUp) {
   Holder a;
   start(a, "site-a/access-0", 6000);
-  ASSERT_TRUE(eventually([&] { return a.taken == 1; }));
+  ASSERT_TRUE(eventually([&] { return a.taken > 0; }));
   etcd_->freeze();
-  EXPECT_TRUE(eventually([&] { return a.lost == 1; }));
-  EXPECT_FALSE(can_bind(vip_.address));
+  EXPECT_TRUE(eventually([&] { return a.lost == a.taken && !can_bind(vip_.address); }));
+  const int taken = a.taken;  // a stall may have made it lose it before
   etcd_->thaw();
-  EXPECT_TRUE(eventually([&] { return a.taken == 2; }));
+  EXPECT_TRUE(eventually([&] { return a.taken > taken; }));
 }
 
 TEST_F(SharedAddressTest, AServerThatCannotListenOnItLeavesItToOthers) {

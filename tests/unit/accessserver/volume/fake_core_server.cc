@@ -88,7 +88,9 @@ void FakeVolume::ship_all(FakeVolume& replica) {
 FakeCoreServer::FakeCoreServer(std::shared_ptr<FakeVolume> volume, uint64_t server_id)
     : volume_(std::move(volume)), server_id_(server_id) {
   loop_.start();
-  auto listener = Listener::open({&loop_}, {}, [this](ConnectionPtr connection) {
+  ListenerOptions patient;
+  patient.connection.dead_after_ms = 60'000;  // no stall of a machine is so long
+  auto listener = Listener::open({&loop_}, patient, [this](ConnectionPtr connection) {
     connections_.push_back(connection);
     Connection* raw = connection.get();
     connection->start({.on_frame = [this, raw](Frame frame) { on_frame(*raw, std::move(frame)); },

@@ -14,7 +14,7 @@ class Fencing : public VolumeClientTest {
  protected:
   VolumeClientOptions options() {
     VolumeClientOptions options;
-    options.deadline_ms = 20'000;
+    options.deadline_ms = 60'000;
     options.on_fenced = [this](const Status& why) {
       EXPECT_EQ(why.code(), Code::kFenced);
       fenced_++;

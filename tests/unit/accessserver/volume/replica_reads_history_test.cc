@@ -128,6 +128,7 @@ TEST_F(ReplicaReadsHistory, NoReadIsOlderThanWhatWasAcknowledgedBeforeIt) {
   threads.emplace_back([this] { ship_all(4); });
   for (uint64_t seed : {5, 6, 7}) threads.emplace_back([this, seed] { read_all(seed); });
   write_all(8);
+  EXPECT_TRUE(in_the_end([&] { return reads_ > 50 && client_->stats().replica_reads > 0; }));
   over_ = true;
   for (std::thread& thread : threads) thread.join();
   VolumeClientStats stats = client_->stats();

@@ -154,13 +154,13 @@ TEST_F(ReplicaReads, AReplicaThatIsGoneCostsAtMostOneMoreTrip) {
   for (int i = 0; i < 3; i++) {
     auto started = steady_clock::now();
     EXPECT_EQ(*read_file(kFile, 0, 16 * kBlock).first, random_bytes(16 * kBlock, 1));
-    EXPECT_LT(steady_clock::now() - started, milliseconds(15'000));  // less than the wait
+    EXPECT_LT(steady_clock::now() - started, milliseconds(19'000));  // less than the wait
   }
   EXPECT_EQ(client_->stats().replica_reads, 1u);
 }
 
 TEST_F(ReplicaReads, BytesThatComeALittleLaterAreWaitedFor) {
-  open_there({.replica_wait_ms = 5'000});
+  open_there();
   write(0, kBlock, 1);
   ship();
   there_->behave([](const Header&) { return Behaviour{.delay_ms = 60}; });
@@ -368,7 +368,7 @@ TEST_F(ReplicaReads, ANewHomeAtTheOwnSiteEndsThem) {
 }
 
 TEST_F(ReplicaReads, ClosingEndsThoseThatWaitForTheReplica) {
-  open_there({.replica_wait_ms = 10'000});
+  open_there();
   write(0, kBlock, 1);
   there_->behave([](const Header&) { return Behaviour{.how = Misbehave::kIgnore}; });
   asked();

@@ -146,7 +146,7 @@ TEST_F(VolumeClientTest, WrongServerAtTheAddressIsNoticed) {
 }
 
 TEST_F(VolumeClientTest, SettledBelowNeverPassesARequestThatMayComeAgain) {
-  open({.max_in_flight = 16});
+  open({.deadline_ms = 60'000, .max_in_flight = 16});
   std::mt19937_64 random(5);
   behave([&random, mutex = std::make_shared<std::mutex>()](const Header&) {
     std::lock_guard lock(*mutex);
@@ -163,7 +163,7 @@ TEST_F(VolumeClientTest, SettledBelowNeverPassesARequestThatMayComeAgain) {
       if (--left == 0) all.set_value();
     });
   }
-  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   std::map<uint32_t, uint64_t> floor, highest;
   std::map<uint32_t, std::set<uint64_t>> ids;
   for (const auto& write : volume_->writes) {
@@ -236,8 +236,12 @@ TEST_F(VolumeClientTest, RefusesRangesOutsideTheVolume) {
 TEST_F(VolumeClientTest, ADeadlineNamesGroupServerAndLastError) {
   open({.deadline_ms = 3'000});
   behave([](const Header&) { return Behaviour{.code = Code::kNotPrimary}; });
-  Status status = client_->write(0, random_bytes(4096, 1));
-  EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
+  Status status;
+  EXPECT_TRUE(in_the_end([&] {  // in a stall the time may be over before a server has answered
+    status = client_->write(0, random_bytes(4096, 1));
+    EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
+    return status.message().find("not-primary") != std::string::npos;
+  }));
   uint32_t group = group_of_block(VolumeId(77), InodeId(1), BlockIndex(0), 8).value;
   for (const std::string& part :
        {"group " + std::to_string(group), std::string("here/core-"), std::string("not-primary")}) {
@@ -315,7 +319,7 @@ TEST_F(VolumeClientTest, AThousandOperationsInFlightAllEndOnce) {
       if (--left == 0) all.set_value();
     });
   }
-  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   for (auto& times : ended) EXPECT_EQ(times, 1);
   EXPECT_GE(most, 1'000);
 }

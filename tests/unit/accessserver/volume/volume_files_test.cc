@@ -279,7 +279,7 @@ TEST_F(VolumeFiles, ASitesOwnCopyOfAFileIsReadThere) {
   for (GroupLayout& group : layout.groups)
     group.members.push_back(there.member(MemberKind::kRemote, "there"));
   source_.set(layout);
-  open({.deadline_ms = 2'000});
+  open();
   ASSERT_TRUE(write_file(kFile, 0, random_bytes(kBlock, 1)).is_ok());
   auto read_at = [this](const std::string& site, uint64_t length) {
     return wait_for<Buffer>([&](auto done) { client_->read_site_file(site, kFile, 0, length, done); });

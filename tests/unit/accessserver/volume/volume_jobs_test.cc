@@ -57,7 +57,7 @@ TEST(JobCodec, RefusesWhatIsNoReply) {
 }
 
 TEST_F(VolumeJobs, GoToThePrimaryOfTheMetadataGroup) {
-  open({.client = ClientId(9)});
+  open({.deadline_ms = 600'000, .client = ClientId(9)});
   one_.behave(nullptr);
   two_.behave([](const Header& header) {
     return Behaviour{.code = header.has_job() ? Code::kInternal : Code::kOk};  // it is not the primary
@@ -71,7 +71,7 @@ TEST_F(VolumeJobs, GoToThePrimaryOfTheMetadataGroup) {
   EXPECT_EQ(volume_->jobs[0].client(), 9u);
   EXPECT_EQ(volume_->jobs[0].request(), 1u);
   EXPECT_EQ(volume_->jobs[0].settled_below(), 1u);
-  EXPECT_GT(volume_->jobs[0].deadline_ms(), 29'000u);
+  EXPECT_GT(volume_->jobs[0].deadline_ms(), 500'000u);
   EXPECT_EQ(volume_->job_bodies[0].SerializeAsString(), a_creation().SerializeAsString());
   ASSERT_TRUE(run(a_creation()).first.is_ok());
   EXPECT_EQ(volume_->jobs[1].request(), 2u);
@@ -160,10 +160,13 @@ TEST_F(VolumeJobs, FinalErrorsGoToTheCallerAtOnce) {
 TEST_F(VolumeJobs, EndAtTheirDeadline) {
   open({.deadline_ms = 200});
   behave([](const Header&) { return Behaviour{.how = Misbehave::kIgnore}; });
-  auto [status, reply] = run(a_creation());
-  EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
-  for (const std::string& part : {std::string("group 8"), std::string("here/core-1")})
-    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+  Status status;
+  EXPECT_TRUE(in_the_end([&] {  // in a stall the time may be over before it was sent
+    status = run(a_creation()).first;
+    EXPECT_EQ(status.code(), Code::kDeadlineExceeded);
+    return status.message().find("here/core-1") != std::string::npos;
+  })) << status.message();
+  EXPECT_NE(status.message().find("group 8"), std::string::npos) << status.message();
   behave(nullptr);
   EXPECT_TRUE(in_the_end([&] { return run(a_creation()).first.is_ok(); }));
 }
@@ -214,7 +217,7 @@ TEST_F(VolumeJobs, ManyAtOnceOverABadLineEachRunOnceAndAreSettled) {
       if (--left == 0) all.set_value();
     });
   }
-  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   EXPECT_EQ(volume_->jobs_executed, 200u);
   uint64_t floor = 0;
   for (const auto& job : volume_->jobs) {
@@ -246,7 +249,7 @@ TEST_F(VolumeJobs, CallBackOnTheLoopAndNeverInsideTheCall) {
     client_->punch_file(InodeId(3), ~uint64_t{0}, 2, {}, check);
     *inside = false;
   });
-  ASSERT_EQ(over.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  ASSERT_EQ(over.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
 }
 
 TEST_F(VolumeJobs, ClosingEndsThemAndWhatTheirCallbacksBegin) {

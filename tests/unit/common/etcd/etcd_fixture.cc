@@ -14,8 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "common/etcd/etcd_client.h"
-
 namespace shima {
 namespace {
 
@@ -72,6 +70,7 @@ void EtcdServer::start() {
                                     "--listen-peer-urls=" + peer,
                                     "--initial-advertise-peer-urls=" + peer,
                                     "--initial-cluster=test=" + peer,
+                                    "--unsafe-no-fsync",  // survives kill(), and no disk stalls it
                                     "--heartbeat-interval=50",
                                     "--election-timeout=500",
                                     "--logger=zap",
@@ -90,9 +89,7 @@ void EtcdServer::start() {
     execvp("etcd", argv.data());
     _exit(127);
   }
-  EtcdOptions patient;
-  patient.call_timeout_ms = 20000;
-  auto client_of = EtcdClient::create({endpoint()}, patient);
+  auto client_of = EtcdClient::create({endpoint()}, {.call_timeout_ms = 120'000});
   Status serving = client_of.value()->list("/").status();
   SHIMA_CHECK(serving.is_ok(),
               "etcd does not serve; is Debian's etcd-server installed? " + serving.to_string());
@@ -113,8 +110,9 @@ void EtcdServer::freeze() {
 void EtcdServer::thaw() { ::kill(pid_, SIGCONT); }
 
 void EtcdServer::compact(int64_t revision) {
-  std::string command = "ETCDCTL_API=3 etcdctl --endpoints=" + endpoint() + " compaction " +
-                        std::to_string(revision) + " --physical > /dev/null";
+  std::string command =
+      "ETCDCTL_API=3 etcdctl --dial-timeout=60s --command-timeout=60s --endpoints=" + endpoint() +
+      " compaction " + std::to_string(revision) + " --physical > /dev/null";
   SHIMA_CHECK(std::system(command.c_str()) == 0,
               "etcdctl could not compact; is Debian's etcd-client installed?");
 }

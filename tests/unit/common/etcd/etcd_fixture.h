@@ -10,6 +10,8 @@
 #include <functional>
 #include <string>
 
+#include "common/etcd/etcd_client.h"
+
 namespace shima {
 
 // A port of 127.0.0.1 that nobody else is given while this lives: a socket that never listens is bound to it.
@@ -45,6 +47,9 @@ class EtcdServer {
   std::string directory_;
   pid_t pid_ = 0;
 };
+
+// A client's, whose calls outlast any stall of etcd or of the machine.
+inline EtcdOptions patient_etcd() { return {.call_timeout_ms = 60'000}; }
 
 // Polls until `condition` holds; false if it does not within timeout_ms.
 bool eventually(const std::function<bool()>& condition, int timeout_ms = 60'000);

@@ -10,7 +10,7 @@ namespace {
 
 TEST(EtcdMembership, ListsRefusesAndAdds) {
   EtcdServer server;
-  auto etcd = EtcdMembership::connect({server.endpoint()});
+  auto etcd = EtcdMembership::connect({server.endpoint()}, patient_etcd());
   ASSERT_TRUE(etcd) << etcd.status().to_string();
   const auto before = (*etcd)->list();
   ASSERT_TRUE(before) << before.status().to_string();

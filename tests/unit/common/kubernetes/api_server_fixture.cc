@@ -72,7 +72,7 @@ ApiAccess ApiServerFixture::access() {
   access.url = "https://127.0.0.1:" + std::to_string(port_);
   access.ca_file = file("cert.pem");
   access.token_file = file("token");
-  access.timeout_ms = 5000;
+  access.timeout_ms = 60'000;  // no stall of a machine is so long
   return access;
 }
 

@@ -113,7 +113,7 @@ TEST_F(ConnectionTest, CarriesFramesBothWaysInOrder) {
   client_loop_.post([&] {
     for (uint64_t i = 1; i <= 2'000; i++) connection->send(small_frame(i, i % 9000));
   });
-  EXPECT_TRUE(within(10'000, [&] { return next == 2'001; })) << next;
+  EXPECT_TRUE(within(60'000, [&] { return next == 2'001; })) << next;
   EXPECT_EQ(connection->stats().frames_out, 2'000u);
   EXPECT_EQ(connection->stats().frames_in, 2'000u);
 }
@@ -149,7 +149,7 @@ TEST_F(ConnectionTest, TheOtherSideLearnsOfAClose) {
   auto connection = dial({}, [](Frame) {});
   client_loop_.post([&] { connection->close({Code::kUnavailable, "enough"}); });
   EXPECT_EQ(client_closed_.get_future().get().message(), "enough");
-  EXPECT_TRUE(within(5'000, [&] { return server_closed_.load(); }));
+  EXPECT_TRUE(within(60'000, [&] { return server_closed_.load(); }));
   std::lock_guard lock(mutex_);
   EXPECT_EQ(server_close_.code(), Code::kUnavailable);
 }
@@ -170,9 +170,13 @@ TEST_F(ConnectionTest, AReaderThatPausesHoldsTheSenderBackAndLosesNothing) {
             });
   });
   ConnectionPtr connection = made.get_future().get();
-  ASSERT_TRUE(within(5'000, [&] { return accepted() != nullptr; }));
-  server_loop_.post([&] { accepted()->pause_reading(); });
-  std::this_thread::sleep_for(milliseconds(50));
+  ASSERT_TRUE(within(60'000, [&] { return accepted() != nullptr; }));
+  std::promise<void> paused;
+  server_loop_.post([&] {
+    accepted()->pause_reading();
+    paused.set_value();
+  });
+  paused.get_future().wait();
   client_loop_.post([&] {
     for (uint64_t i = 1; i <= 64; i++) connection->send(small_frame(i, 1 << 20));
   });
@@ -183,18 +187,18 @@ TEST_F(ConnectionTest, AReaderThatPausesHoldsTheSenderBackAndLosesNothing) {
   EXPECT_GT(queued.get_future().get(), uint64_t{50} << 20);
   EXPECT_EQ(drained, 0);
   server_loop_.post([&] { accepted()->resume_reading(); });
-  EXPECT_TRUE(within(10'000, [&] { return received_bytes_ == uint64_t{64} << 20; }));
-  EXPECT_TRUE(within(1'000, [&] { return drained == 1; }));
+  EXPECT_TRUE(within(60'000, [&] { return received_bytes_ == uint64_t{64} << 20; }));
+  EXPECT_TRUE(within(60'000, [&] { return drained == 1; }));
 }
 
 TEST_F(ConnectionTest, HeartbeatsKeepAQuietConnectionOpen) {
   ListenerOptions options;
-  options.connection = {.heartbeat_ms = 20, .dead_after_ms = 5'000};  // no stall of a machine is so long
+  options.connection = {.heartbeat_ms = 20, .dead_after_ms = 12'000};  // no stall of a machine is so long
   listen(options, false);
   auto connection =
-      dial({.heartbeat_ms = 20, .dead_after_ms = 5'000}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
-  // As many as come in 6 s if none is late: nobody was taken for dead in between.
-  EXPECT_TRUE(within(60'000, [&] { return connection->stats().bytes_in > 300 * kFramePrefixSize; }));
+      dial({.heartbeat_ms = 20, .dead_after_ms = 12'000}, [](Frame) { FAIL() << "a heartbeat is no frame"; });
+  // As many as come in 13 s if none is late: nobody was taken for dead in between.
+  EXPECT_TRUE(within(60'000, [&] { return connection->stats().bytes_in > 650 * kFramePrefixSize; }));
   EXPECT_FALSE(server_closed_);
   EXPECT_EQ(received_, 0u);
 }
@@ -204,7 +208,7 @@ TEST_F(ConnectionTest, ASilentPeerIsTakenForDead) {
   options.connection = {.heartbeat_ms = 60'000, .dead_after_ms = 600'000};  // the server keeps silent
   listen(options, false);
   uint64_t before = transport_counters().dead_peers;
-  auto connection = dial({.heartbeat_ms = 20, .dead_after_ms = 2'000}, [](Frame) {});
+  auto connection = dial({.heartbeat_ms = 20, .dead_after_ms = 8'000}, [](Frame) {});
   ASSERT_NE(connection, nullptr);  // what dials gives up after the same time
   Status why = client_closed_.get_future().get();
   EXPECT_EQ(why.code(), Code::kUnavailable);
@@ -224,7 +228,7 @@ TEST_F(ConnectionTest, AMalformedFrameClosesTheConnectionAndIsCounted) {
   char byte;
   EXPECT_LE(read(fd, &byte, 1), 0);  // closed by the server
   close(fd);
-  EXPECT_TRUE(within(5'000, [&] { return server_closed_.load(); }));
+  EXPECT_TRUE(within(60'000, [&] { return server_closed_.load(); }));
   EXPECT_EQ(transport_counters().malformed, before + 1);
   std::lock_guard lock(mutex_);
   EXPECT_EQ(server_close_.code(), Code::kCorrupt);
@@ -290,7 +294,7 @@ TEST_F(ConnectionTest, StoppingTheLoopClosesItsConnections) {
   auto connection = dial({}, [](Frame) {});
   client_loop_.stop();
   EXPECT_EQ(client_closed_.get_future().get().code(), Code::kUnavailable);
-  EXPECT_TRUE(within(5'000, [&] { return server_closed_.load(); }));
+  EXPECT_TRUE(within(60'000, [&] { return server_closed_.load(); }));
 }
 
 TEST(Listener, SaysWhatIsWrongWithAnAddress) {

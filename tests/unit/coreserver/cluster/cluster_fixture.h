@@ -31,7 +31,7 @@ inline RegistrationSpec server_spec(const std::string& name, const std::string& 
 
 class Cluster : public testing::Test {
  protected:
-  explicit Cluster(EtcdOptions options = {})
+  explicit Cluster(EtcdOptions options = patient_etcd())
       : etcd_(std::move(EtcdClient::create({server_.endpoint()}, std::move(options)).value())) {}
 
   std::unique_ptr<Registration> enter(const RegistrationSpec& spec, Registration::OnEvent on_event = {}) {
@@ -58,19 +58,22 @@ class Cluster : public testing::Test {
   std::vector<std::unique_ptr<Registration>> servers_;
 };
 
-// For tests that take etcd away: its calls give up soon.
+// For tests that take etcd away: its watches notice it soon, and calls of `hasty_` give up soon.
 class ClusterWithEtcdAway : public Cluster {
  protected:
-  ClusterWithEtcdAway() : Cluster(hasty()) {}
+  ClusterWithEtcdAway()
+      : Cluster(brief(kPatientMs)), hasty_(EtcdClient::create({server_.endpoint()}, brief(2500)).value()) {}
 
-  static EtcdOptions hasty() {
+  static EtcdOptions brief(uint32_t call_timeout_ms) {
     EtcdOptions o;
-    o.call_timeout_ms = 2500;
+    o.call_timeout_ms = call_timeout_ms;
     o.attempt_timeout_ms = 800;
     o.connect_timeout_ms = 800;
     o.watch_silence_ms = 1200;
     return o;
   }
+
+  std::unique_ptr<EtcdClient> hasty_;
 };
 
 }  // namespace shima

@@ -19,7 +19,8 @@ const std::string kServer = "site-b/core-0";  // server 3: a remote of sample_vo
 
 class DiskStoreTest : public testing::Test {
  protected:
-  DiskStoreTest() : etcd_(std::move(EtcdClient::create({server_.endpoint()}).value())), store_(*etcd_) {}
+  DiskStoreTest()
+      : etcd_(std::move(EtcdClient::create({server_.endpoint()}, patient_etcd()).value())), store_(*etcd_) {}
 
   void put(const std::string& key, const std::string& value) { ASSERT_TRUE(etcd_->put(key, value)); }
   // sample_volume(), and its servers; those with an alive record run.

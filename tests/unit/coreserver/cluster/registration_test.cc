@@ -33,7 +33,7 @@ TEST_F(Cluster, NumbersOfACounterAreGivenOnce) {
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int n = 0; n < 10; ++n) {
-        uint64_t number = next_number(*etcd_, "test", 10000).value();
+        uint64_t number = next_number(*etcd_, "test", kPatientMs).value();
         std::lock_guard lock(mutex);
         given.insert(number);
       }
@@ -86,13 +86,13 @@ TEST_F(ClusterWithEtcdAway, ALostLeaseIsToldAndTheSameIncarnationComesBack) {
   });
   Incarnation incarnation = server->incarnation();
   server_.kill();
-  ASSERT_TRUE(eventually([&] { return lost == 1; }));
-  EXPECT_FALSE(server->is_alive());
+  ASSERT_TRUE(eventually([&] { return lost > back && !server->is_alive(); }));
   server_.start();
-  ASSERT_TRUE(eventually([&] { return back == 1; }));
-  EXPECT_TRUE(server->is_alive());
-  AliveInfo alive = decode_alive(*etcd_->get(alive_key("site-a/core-0"))).value();
-  EXPECT_EQ(alive.incarnation, incarnation);
+  // Whatever stalls, and loses the lease once more, it comes back.
+  ASSERT_TRUE(eventually([&] { return back == lost && server->is_alive(); }));
+  Result<EtcdKeyValue> alive = Status(Code::kNotFound, "not read yet");
+  ASSERT_TRUE(eventually([&] { return (alive = etcd_->get(alive_key("site-a/core-0"))).is_ok(); }));
+  EXPECT_EQ(decode_alive(*alive)->incarnation, incarnation);
 }
 
 TEST_F(Cluster, AnOlderProcessIsToldThatItIsSuperseded) {

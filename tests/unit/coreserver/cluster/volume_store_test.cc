@@ -137,7 +137,7 @@ TEST_F(ClusterWithEtcdAway, AClaimWithAnUnknownOutcomeEndsMadeExactlyOnce) {
       std::this_thread::sleep_for(std::chrono::milliseconds(4000));
       server_.thaw();
     });
-    VolumeStore patient(*etcd_, 20000);
+    VolumeStore patient(*hasty_, kPatientMs);
     Result<VolumeInfo> claimed = patient.claim_volume("db", primary, Incarnation(round));
     frozen.join();
     ASSERT_TRUE(claimed) << claimed.status().to_string();
@@ -150,7 +150,7 @@ TEST_F(ClusterWithEtcdAway, AClaimThatRunsOutOfTimeSaysWhetherItMayYetBeMade) {
   enter_three_sites();
   VolumeInfo v = create("db").value();
   server_.kill();
-  VolumeStore hurried(*etcd_, 1000);
+  VolumeStore hurried(*hasty_, 1000);
   Status s = hurried.claim_volume("db", v.groups[0].members[0].server, Incarnation(2)).status();
   EXPECT_EQ(s.code(), Code::kUnavailable) << s.to_string();  // it was never sent
   server_.start();

@@ -25,7 +25,7 @@
 namespace shima {
 
 inline constexpr ServerId kPrimaryId(1), kSecondaryId(2), kRemoteId(3), kOtherRemoteId(4);
-inline constexpr auto kPatience = std::chrono::seconds(20);
+inline constexpr auto kPatience = std::chrono::seconds(60);
 
 template <typename Condition>
 bool comes_true(Condition condition) {
@@ -182,7 +182,9 @@ class FakePeer {
  public:
   FakePeer(ServerId self, ProtocolRange protocols = kDataProtocols) : self_(self), protocols_(protocols) {
     loop_.start();
-    listener_ = Listener::open({&loop_}, {}, [this](ConnectionPtr c) { accept(std::move(c)); }).value();
+    ListenerOptions patient;
+    patient.connection.dead_after_ms = 60'000;  // no stall of a machine is so long
+    listener_ = Listener::open({&loop_}, patient, [this](ConnectionPtr c) { accept(std::move(c)); }).value();
   }
   ~FakePeer() {
     listener_.reset();

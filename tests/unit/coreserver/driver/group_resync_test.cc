@@ -194,7 +194,7 @@ class ResyncAtPrimary : public testing::Test {
   ResyncAtPrimary() {
     primary_.checkpoint().position = kEnd;
     primary_.checkpoint().history = {{Term(1), Sequence(1)}};
-    primary_.environment().protocol.resend_after_ms = 500;  // and 3 s for a resync without progress
+    primary_.environment().protocol.resend_after_ms = 10'000;  // and 60 s for a resync without progress
   }
   void write_blocks(uint64_t blocks = kBlocks) {
     for (uint64_t block = 0; block < blocks; block++)
@@ -314,6 +314,7 @@ TEST_F(ResyncAtPrimary, OfManyRememberedRequestsSendsThemInPieces) {
 
 TEST_F(ResyncAtPrimary, OfManyRememberedRequestsLeavesAnOlderRemoteItsCopy) {
   primary_.checkpoint().window = large_window().save(kEnd.sequence);
+  primary_.environment().protocol.resend_after_ms = 500;
   FakePeer remote(kRemoteId, ProtocolRange{1, 1});
   primary_.start();
   connect(remote, kRemoteId);
@@ -323,6 +324,7 @@ TEST_F(ResyncAtPrimary, OfManyRememberedRequestsLeavesAnOlderRemoteItsCopy) {
 
 TEST_F(ResyncAtPrimary, OfABlockThatCannotBeReadLeavesTheRemoteItsCopy) {
   write_blocks(3);
+  primary_.environment().protocol.resend_after_ms = 500;
   ASSERT_TRUE(primary_.blocks().checkpoint(kTestGroup, encode_checkpoint(primary_.checkpoint())));
   const Buffer last = bytes_of_seed(2, kTestBlock);
   for (const auto& entry : std::filesystem::directory_iterator(primary_.disk().path() + "/blocks")) {

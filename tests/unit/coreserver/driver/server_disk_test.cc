@@ -17,6 +17,7 @@
 #include "common/types/crc32c.h"
 #include "coreserver/driver/core_server.h"
 #include "coreserver/driver/group_checkpoint.h"
+#include "coreserver/journal/segment_format.h"
 
 namespace shima {
 namespace {
@@ -88,6 +89,9 @@ TEST_F(ServerDiskTest, ADiskInUseIsNotTouched) {
       files[each.path()] = each.last_write_time();
     return files;
   };
+  // Its thread prepares a segment at first.
+  const auto prepared = [&] { return std::filesystem::exists(path + "/journal/" + segment_file_name(1)); };
+  for (int i = 0; i < 60'000 && !prepared(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto before = listed();
   const Status refused = ServerDisk::open(path, options_).status();
   EXPECT_EQ(refused.code(), Code::kFailedPrecondition) << refused.to_string();

@@ -117,7 +117,7 @@ std::string first_batch_of_segment_1(GroupId a, GroupId b) {
 TEST_F(Recovery, BytesOfASegmentsTornFirstBatchAreNeverTakenForEntriesLater) {
   open();
   auto prepared = [&] { return std::filesystem::exists(path_of(1)); };
-  for (int i = 0; i < 5000 && !prepared(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 60'000 && !prepared(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   ASSERT_TRUE(prepared());
   journal_.reset();
   // Of the batch all sectors are there but the first.

@@ -15,7 +15,7 @@ class JournalSpace : public JournalTest {
   // Waits until the journal's thread has done what it had to do.
   template <typename Condition>
   static bool eventually(Condition condition) {
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 12'000; ++i) {
       if (condition()) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }

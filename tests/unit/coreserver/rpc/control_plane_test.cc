@@ -41,8 +41,8 @@ class ControlPlane : public testing::Test {
   ControlPlane() : server_(std::move(ControlServer::start(facade_, "127.0.0.1", 0)).value()) {}
 
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(server_->port()); }
-  ControlClient client(std::vector<std::string> endpoints, int timeout_ms = 5000) {
-    return ControlClient({std::move(endpoints), timeout_ms, 5000});
+  ControlClient client(std::vector<std::string> endpoints, int timeout_ms = 60'000) {
+    return ControlClient({std::move(endpoints), timeout_ms, 20'000});
   }
   static volume::v1::CreateVolumeRequest create(const std::string& name) {
     volume::v1::CreateVolumeRequest request;
@@ -170,7 +170,7 @@ TEST_F(ControlPlane, OneNamedServerIsAskedForARevision) {
   EXPECT_FALSE(wait_for_revision(silent.endpoint(), 60, 300).is_ok());
   EXPECT_LT(steady_clock::now() - start, std::chrono::seconds(20));
   server_->stop();
-  EXPECT_EQ(wait_for_revision(endpoint(), 60, 5000).status().code(), Code::kUnavailable);
+  EXPECT_EQ(wait_for_revision(endpoint(), 60, 30'000, 30'000).status().code(), Code::kUnavailable);
 }
 
 TEST_F(ControlPlane, EveryErrorCodeArrivesExactly) {
@@ -243,7 +243,7 @@ TEST_F(ControlPlane, AServerThatSaysItIsUnavailableIsPassedOver) {
 }
 
 TEST_F(ControlPlane, WhenNobodyAnswersEachEndpointIsNamed) {
-  auto reply = client({"127.0.0.1:1", "127.0.0.1:2"}).list_volumes({});
+  auto reply = ControlClient({{"127.0.0.1:1", "127.0.0.1:2"}, 60'000, 5000}).list_volumes({});
   EXPECT_EQ(reply.status().code(), Code::kUnavailable);
   EXPECT_NE(reply.status().message().find("127.0.0.1:1"), std::string::npos);
   EXPECT_NE(reply.status().message().find("127.0.0.1:2"), std::string::npos);

@@ -153,11 +153,11 @@ class CoreWatchTest : public testing::Test {
   std::shared_ptr<const CoreSnapshot> wait_for(Condition condition) {
     std::unique_lock lock(mutex_);
     std::shared_ptr<const CoreSnapshot> found;
-    const bool in_time = changed_.wait_for(lock, std::chrono::seconds(20), [&] {
+    const bool in_time = changed_.wait_for(lock, std::chrono::seconds(60), [&] {
       found = watch_.snapshot();
       return condition(*found);
     });
-    EXPECT_TRUE(in_time) << "the wanted state did not come within 20 s";
+    EXPECT_TRUE(in_time) << "the wanted state did not come within 60 s";
     return found;
   }
 
