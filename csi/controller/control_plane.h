@@ -1,7 +1,7 @@
 // ControlPlane: what the CSI driver asks of a cluster: calls of coreserver/rpc/control_client.h, as an
 // interface, so that tests put a fake here.
 //
-// Threads: any number at a time; calls block, at most as long as the options say (unpublish() as much again).
+// Threads: any number at a time; calls block, at most for both times of the options (unpublish() longer).
 // Errors: those of ControlClient. A call that changes something and gets no answer is kDeadlineExceeded: it
 // may have been made; every call here may be made again, and is, while `patience_ms` last.
 #pragma once

@@ -107,7 +107,9 @@ class NodeVolumes {
   FoundTarget look_at_target(const StageRecord& record, const PublishedTarget& target,
                              const MountTable& table) const;
   bool is_loop_good(const std::optional<uint32_t>& loop, const StageRecord& record) const;
+  // Waits a while for a mount that is silent or refused.
   Status bring_up(StageRecord& record, const std::string& being_published);
+  Status repair(StageRecord& record, const FoundVolume& found, const std::string& being_published);
   Status carry_out(StageRecord& record, const RepairStep& step);
   Status make_mount(StageRecord& record);
   Status make_fuse_mount(const StageRecord& record);

@@ -148,8 +148,12 @@ Status NodeVolumes::bring_up(StageRecord& record, const std::string& being_publi
     usleep(kAskAgainUs);
     found = look(record);
   }
-  if (!found) return found.status();
-  for (const RepairStep& step : decide_repairs(record, *found, being_published)) {
+  return found ? repair(record, *found, being_published) : found.status();
+}
+
+Status NodeVolumes::repair(StageRecord& record, const FoundVolume& found,
+                           const std::string& being_published) {
+  for (const RepairStep& step : decide_repairs(record, found, being_published)) {
     SHIMA_RETURN_IF_ERROR(carry_out(record, step));
   }
   return {};
@@ -356,15 +360,11 @@ void NodeVolumes::look_after(const std::string& volume, bool at_start) {
   // One that is half staged is taken back at start; later it is its caller's to go on with.
   const bool half_staged = (*record)->phase == StagePhase::kStaging;
   if (half_staged && !at_start) return;
-  const auto repair = [&]() -> Status {
-    const auto found = look(**record);  // once: calls wait for this
-    if (!found) return found.status();
-    for (const RepairStep& step : decide_repairs(**record, *found, "")) {
-      SHIMA_RETURN_IF_ERROR(carry_out(**record, step));
-    }
-    return {};
+  const auto look_once = [&] {  // calls wait for this
+    const auto found = look(**record);
+    return found ? repair(**record, *found, "") : found.status();
   };
-  const Status status = half_staged ? take_down(**record) : repair();
+  const Status status = half_staged ? take_down(**record) : look_once();
   if (!status.is_ok()) warn(**record, "cannot be repaired now: " + status.to_string());
 }
 

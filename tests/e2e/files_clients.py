@@ -132,41 +132,41 @@ class NfsFiles:
     """Of an access server, over NFSv3; libnfs keeps neither pages nor names."""
 
     def __init__(self, server, volume):
-        self.library = ctypes.CDLL(LIBNFS)
+        self.libnfs = ctypes.CDLL(LIBNFS)
         for function in ("nfs_init_context", "nfs_parse_url_dir", "nfs_readdir"):
-            getattr(self.library, function).restype = ctypes.c_void_p
-        self.library.nfs_get_error.restype = ctypes.c_char_p
+            getattr(self.libnfs, function).restype = ctypes.c_void_p
+        self.libnfs.nfs_get_error.restype = ctypes.c_char_p
         until = time.monotonic() + PATIENCE_S
         while not self.mounted(server, volume, time.monotonic() > until):
             time.sleep(0.5)
 
     def mounted(self, server, volume, last):
         """True; or, unless it is the last try, False."""
-        self.context = ctypes.c_void_p(self.library.nfs_init_context())
-        self.library.nfs_set_dircache(self.context, 0)
+        self.context = ctypes.c_void_p(self.libnfs.nfs_init_context())
+        self.libnfs.nfs_set_dircache(self.context, 0)
         host, port = server.rsplit(":", 1)
         url = f"nfs://{host}/{volume}/?version=3&nfsport={port}&mountport={port}&readahead=0".encode()
-        parsed = self.library.nfs_parse_url_dir(self.context, url)
+        parsed = self.libnfs.nfs_parse_url_dir(self.context, url)
         if not parsed:
             raise AssertionError(f"libnfs does not understand {url}")
-        self.library.nfs_destroy_url(ctypes.c_void_p(parsed))
+        self.libnfs.nfs_destroy_url(ctypes.c_void_p(parsed))
         try:
             self.call("nfs_mount", host.encode(), b"/" + volume.encode())
-            self.library.nfs_set_autoreconnect(self.context, -1)  # and send again, with the same xid
+            self.libnfs.nfs_set_autoreconnect(self.context, -1)  # and send again, with the same xid
             return True
         except OSError:
             if last:
                 raise
-            self.library.nfs_destroy_context(self.context)
+            self.libnfs.nfs_destroy_context(self.context)
             return False
 
     def call(self, function, *arguments):
         until = time.monotonic() + PATIENCE_S
         while True:
-            result = getattr(self.library, function)(self.context, *arguments)
+            result = getattr(self.libnfs, function)(self.context, *arguments)
             if result >= 0:
                 return result
-            words = self.library.nfs_get_error(self.context) or b""
+            words = self.libnfs.nfs_get_error(self.context) or b""
             # Reads and writes have it in words only.
             asks_again = -result == errno.EAGAIN or b"NFS3ERR_JUKEBOX" in words
             if not asks_again or time.monotonic() > until:
@@ -235,9 +235,9 @@ class NfsFiles:
     def list(self, name):
         directory, names = ctypes.c_void_p(), []
         self.call("nfs_opendir", f"/{name}".encode(), ctypes.byref(directory))
-        while entry := self.library.nfs_readdir(self.context, directory):
+        while entry := self.libnfs.nfs_readdir(self.context, directory):
             names.append(ctypes.cast(entry, ctypes.POINTER(NfsEntry)).contents.name.decode())
-        self.library.nfs_closedir(self.context, directory)
+        self.libnfs.nfs_closedir(self.context, directory)
         return sorted(name for name in names if name not in (".", ".."))
 
 
